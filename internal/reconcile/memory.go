@@ -1,0 +1,106 @@
+package reconcile
+
+import "time"
+
+// Memory is what the ledger knows before a run: the state that a comparison of two snapshots cannot have.
+type Memory struct {
+	Links       []Link
+	Leavers     map[string]Cause      // by stable id
+	Grants      []Grant               // rights that we gave and did not take back
+	Deactivated map[Key]Deactivation  // accounts that we deactivated
+	Admins      map[Key]time.Time     // when getadmins last named them
+	Rules       map[string]RuleMemory // by rule name
+	Baseline    Baseline              // of the last accepted read; its At is zero before the first
+	Spent       []Spent               // what was written within the last 24 h without approval
+	Approved    map[string]time.Time  // approved changes by Change.ID, with the end of the approval
+	Holds       []Hold                // fields, rights and people that are to be left alone
+}
+
+// Link ties an account to an entry of the directory: the account is managed.
+type Link struct {
+	ID     string // stable id
+	Login  string // of the account, in PPMS's spelling
+	Key    Key    // of the entry's login when the link was made; differs from the account's only if a person linked them so
+	DN     string // last seen
+	Origin Origin
+	Since  time.Time
+}
+
+// Origin is how a link came to be.
+type Origin string
+
+// The origins of a link.
+const (
+	Created Origin = "created" // we created the account
+	Matched Origin = "matched" // login and e-mail or last name agreed
+	ByHand  Origin = "manual"  // somebody said so, which settles an identity issue
+)
+
+// Cause is since when something that ends in a removal has been so: somebody is missing or disabled, a right is no longer wanted.
+type Cause struct {
+	State State     // of a leaver
+	Since time.Time // first complete read that showed it
+	Reads int       // complete reads that showed it, the present one included
+	// Scope is the scope of the read before and of the first one that showed it, if it was one and the same; "" otherwise, and
+	// then only an approval lets the removal happen.
+	Scope string
+}
+
+// Grant is a right that we gave.
+type Grant struct {
+	Login    string
+	System   int
+	Level    Level
+	Rule     string
+	At       time.Time
+	Unwanted *Cause // set from the first complete read in which no rule gives it any more
+}
+
+// Deactivation is an account that we deactivated.
+type Deactivation struct {
+	Login string
+	At    time.Time
+	// Overruled is set once somebody activated the account again: from then on its state is staff's.
+	Overruled bool
+}
+
+// RuleMemory is what a rule was at the last accepted read.
+type RuleMemory struct {
+	Members   int
+	Selectors string // the spelling of its selectors, to tell a changed rule from a changed PPMS
+	Systems   []int  // all systems that these selectors have matched
+}
+
+// Baseline is the last accepted read.
+type Baseline struct {
+	At     time.Time
+	People int
+	Groups int
+	Scope  string
+}
+
+// Spent is one person touched within the guards' window.
+type Spent struct {
+	Guard Guard
+	Key   Key
+}
+
+// Hold leaves something alone until it is released.
+type Hold struct {
+	Key    Key
+	Field  string // "" for the whole person, a field's name, "active", or "system:12"
+	Reason string
+}
+
+// Observations is what the ledger shall remember after a complete read, whether anything was written or not.
+type Observations struct {
+	Linked      []Link // new ones, and those that moved to another login
+	Unlinked    []string
+	Leavers     map[string]Cause // the whole list, replacing the old
+	Grants      []Grant          // the whole list, replacing the old
+	Deactivated map[Key]Deactivation
+	Admins      map[Key]time.Time
+	Rules       map[string]RuleMemory
+	// Baseline is set only if the read was accepted: neither shrink nor min_people tripped.
+	Baseline *Baseline
+}
