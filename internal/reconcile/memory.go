@@ -24,6 +24,8 @@ type Link struct {
 	DN     string // last seen
 	Origin Origin
 	Since  time.Time
+	// EnabledScope is the scope of the last accepted read that showed the person enabled; "" if none did.
+	EnabledScope string
 }
 
 // Origin is how a link came to be.
@@ -41,19 +43,24 @@ type Cause struct {
 	State State     // of a leaver
 	Since time.Time // first complete read that showed it
 	Reads int       // complete reads that showed it, the present one included
-	// Scope is the scope of the read before and of the first one that showed it, if it was one and the same; "" otherwise, and
-	// then only an approval lets the removal happen.
+	// Scope is the scope under which it appeared: that of the last accepted read that showed the opposite and of the first one
+	// that showed this, if they were the same; "" otherwise, and then only an approval lets the removal happen.
 	Scope string
 }
 
 // Grant is a right that we gave.
 type Grant struct {
-	Login    string
-	System   int
-	Level    Level
-	Rule     string
-	At       time.Time
-	Unwanted *Cause // set from the first complete read in which no rule gives it any more
+	Login  string
+	System int
+	Level  Level // Deactivated: we took the right back, so the D in PPMS is ours
+	Before Level // what staff had given before our first grant: that is what a revocation goes back to
+	Rule   string
+	At     time.Time
+	// WantedScope is the scope of the last accepted read in which a rule gave it; "" if none did.
+	WantedScope string
+	Unwanted    *Cause // set from the first complete read in which no rule gives it any more
+	// Overruled is set once staff gave it another level: from then on the right is theirs, and nothing is revoked.
+	Overruled bool
 }
 
 // Deactivation is an account that we deactivated.
@@ -67,8 +74,9 @@ type Deactivation struct {
 // RuleMemory is what a rule was at the last accepted read.
 type RuleMemory struct {
 	Members   int
-	Selectors string // the spelling of its selectors, to tell a changed rule from a changed PPMS
-	Systems   []int  // all systems that these selectors have matched
+	Selectors string   // the spelling of its selectors, to tell a changed rule from a changed PPMS
+	Systems   []int    // all systems that these selectors have matched
+	Groups    []string // DNs of the groups, nested ones included, whose members it reached
 }
 
 // Baseline is the last accepted read.

@@ -100,7 +100,7 @@ func (c *Change) Guard() Guard {
 	case NewUser:
 		return Creations
 	case SetRight:
-		if c.To == Deactivated.String() {
+		if c.lowers() {
 			return Revocations
 		}
 		return Grants
@@ -110,6 +110,16 @@ func (c *Change) Guard() Guard {
 		}
 	}
 	return Updates
+}
+
+// lowers says whether a right becomes less than it was.
+func (c *Change) lowers() bool {
+	to, _ := ParseLevel(c.To)
+	if c.From == nil {
+		return to == Deactivated
+	}
+	from, _ := ParseLevel(*c.From)
+	return to < from || to == Deactivated
 }
 
 // Removal says whether the change takes something away.

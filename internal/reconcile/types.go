@@ -154,6 +154,11 @@ type RuleRead struct {
 	// Suspect is why the membership of the rule cannot be trusted: group not found, name fits several, a member that could
 	// not be understood, a condition that failed. "" if it can.
 	Suspect string
+	// Groups are the DNs of the rule's group and of all nested ones that were read, sorted.
+	Groups []string
+	// Unread are the DNs of members of these groups that are neither a person nor a group of this read: mostly foreign or dummy
+	// members, which is normal, but one that was a group at an earlier read makes the rule suspect.
+	Unread []string
 }
 
 // Lookup is the answer to a search for one stable id from the naming context down. That an entry was found inside base and

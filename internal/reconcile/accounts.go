@@ -1,0 +1,255 @@
+package reconcile
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// decideAccounts plans new accounts, field updates and reactivations.
+func (c *comparison) decideAccounts() {
+	units := make(map[string]string, len(c.PPMS.Units))
+	for _, unit := range c.PPMS.Units {
+		key := loose(unit)
+		if known, ok := units[key]; !ok || unit < known {
+			units[key] = unit
+		}
+	}
+	emails := c.indexEmails()
+	for i := range c.subjects {
+		s := &c.subjects[i]
+		switch {
+		case s.held || s.State != Enabled:
+		case s.account == none:
+			c.decideNew(s, units, emails)
+		case c.untouchable(KeyOf(c.accountOf(s).Login)) != "":
+		case !c.accountOf(s).Active:
+			c.decideReturn(s)
+		default:
+			c.decideFields(s, units, emails)
+		}
+	}
+}
+
+// decideNew plans an account for somebody who has none.
+func (c *comparison) decideNew(s *subject, units map[string]string, emails *emailIndex) {
+	if !s.Create {
+		return
+	}
+	fields := map[string]Value{}
+	var lacking []string
+	complete := true
+	for f := range Field(NumFields) {
+		value := tidy(first(s.Fields[f]))
+		if value == "" {
+			if mandatory(f) {
+				lacking = append(lacking, f.String())
+			}
+			continue
+		}
+		value, ok := c.acceptable(s, s.Login, f, value, units, emails)
+		if f == Email {
+			// A second address that an account has may mean the same person under another login.
+			for _, other := range s.Fields[Email][1:] {
+				if ok {
+					_, ok = c.acceptable(s, s.Login, f, tidy(other), units, emails)
+				}
+			}
+		}
+		complete = complete && ok
+		fields[f.String()] = Value{To: value}
+	}
+	if len(lacking) > 0 {
+		c.issue(Incomplete, s.Login, "%s has no %s, which a new account needs", s.DN, strings.Join(lacking, ", "))
+		return
+	}
+	if !complete {
+		return
+	}
+	s.creating = true
+	c.changes = append(c.changes, Change{
+		Kind: NewUser, Login: strings.TrimSpace(s.Login), Fields: fields, PersonID: s.ID, DN: s.DN,
+		Reason: "in the directory, not in PPMS",
+	})
+}
+
+// mandatory says whether newuser needs the field (vendor's documentation, rev. 2014.0).
+func mandatory(f Field) bool { return f == Lname || f == Fname || f == Email || f == Unit }
+
+// decideFields plans one update with all authoritative fields that differ.
+func (c *comparison) decideFields(s *subject, units map[string]string, emails *emailIndex) {
+	a := c.accountOf(s)
+	var fields map[string]Value
+	for f := range Field(NumFields) {
+		if !c.Settings.Authoritative[f] || !differs(f, a.Fields[f], s.Fields[f]) {
+			continue
+		}
+		to, ok := c.acceptable(s, a.Login, f, tidy(s.Fields[f][0]), units, emails)
+		if !ok {
+			continue
+		}
+		if fields == nil {
+			fields = map[string]Value{}
+		}
+		from := a.Fields[f]
+		fields[f.String()] = Value{From: &from, To: to}
+	}
+	if fields != nil {
+		c.changes = append(c.changes, Change{
+			Kind: UpdateUser, Login: a.Login, Fields: fields, PersonID: s.ID, DN: s.DN, Reason: "the directory has other values",
+		})
+	}
+}
+
+// decideReturn decides on an inactive account of somebody who is in the directory.
+func (c *comparison) decideReturn(s *subject) {
+	a := c.accountOf(s)
+	ours, ok := c.Memory.Deactivated[c.before(KeyOf(a.Login))]
+	if !ok || ours.Overruled {
+		c.issue(InactiveByStaff, a.Login, "in the directory, but inactive in PPMS, and not by us: left so")
+		return
+	}
+	c.changes = append(c.changes, Change{
+		Kind: UpdateUser, Login: a.Login, Fields: activeFromTo("false", "true"), PersonID: s.ID, DN: s.DN,
+		Reason: "in the directory again; we had deactivated the account on " + day(ours.At),
+	})
+}
+
+func activeFromTo(from, to string) map[string]Value {
+	return map[string]Value{ActiveField: {From: &from, To: to}}
+}
+
+// acceptable checks what PPMS must not be sent: a unit that it does not know, which it would create, and an e-mail that
+// somebody else has. It returns the value to send.
+func (c *comparison) acceptable(
+	s *subject, login string, f Field, value string, units map[string]string, emails *emailIndex,
+) (string, bool) {
+	switch f {
+	case Unit:
+		known, ok := units[loose(value)]
+		if !ok {
+			c.issue(UnknownUnit, login, "unitlogin %q is not a unit of PPMS, which would create it: add it there, or correct the directory", value)
+			return value, false
+		}
+		return known, true
+	case Email:
+		if holder := emails.holder(loose(value), s); holder != "" {
+			c.issue(EmailTaken, login, "e-mail %s belongs to %s", value, holder)
+			return value, false
+		}
+	case Lname, Fname, Phone, Bcode, Affiliation:
+	}
+	return value, true
+}
+
+// emailIndex knows who has which address, and who would get it by this plan.
+type emailIndex struct {
+	c      *comparison
+	has    map[string]int32   // the first account with the address
+	shared map[string][]int32 // all of them, where there are several
+	wanted map[string][]*subject
+}
+
+func (c *comparison) indexEmails() *emailIndex {
+	x := &emailIndex{c: c, has: make(map[string]int32, len(c.PPMS.Accounts)), shared: map[string][]int32{}, wanted: map[string][]*subject{}}
+	for i := range c.PPMS.Accounts {
+		email := loose(c.PPMS.Accounts[i].Fields[Email])
+		if email == "" {
+			continue
+		}
+		if other, ok := x.has[email]; ok {
+			if x.shared[email] == nil {
+				x.shared[email] = []int32{other}
+			}
+			x.shared[email] = append(x.shared[email], int32(i)) //nolint:gosec // G115: as above
+			continue
+		}
+		x.has[email] = int32(i) //nolint:gosec // G115: as above
+	}
+	for i := range c.subjects {
+		s := &c.subjects[i]
+		if !s.held && c.wantsEmail(s) {
+			email := loose(first(s.Fields[Email]))
+			x.wanted[email] = append(x.wanted[email], s)
+		}
+	}
+	return x
+}
+
+// wantsEmail says whether this plan may give the person's address to an account that does not have it yet.
+func (c *comparison) wantsEmail(s *subject) bool {
+	if s.State != Enabled || first(s.Fields[Email]) == "" {
+		return false
+	}
+	if s.account == none {
+		return s.Create
+	}
+	return c.Settings.Authoritative[Email] && c.accountOf(s).Active && differs(Email, c.accountOf(s).Fields[Email], s.Fields[Email])
+}
+
+// holder names another account that has the address, or another person who would get it, or "".
+func (x *emailIndex) holder(email string, s *subject) string {
+	all := x.shared[email]
+	if all == nil {
+		if i, ok := x.has[email]; ok {
+			all = []int32{i}
+		}
+	}
+	var names []string
+	for _, i := range all {
+		if i == s.account {
+			continue
+		}
+		name := x.c.PPMS.Accounts[i].Login
+		if !x.c.PPMS.Accounts[i].Active {
+			name += " (inactive)"
+		}
+		names = append(names, name)
+	}
+	for _, other := range x.wanted[email] {
+		if other.ID != s.ID {
+			names = append(names, other.Login+" too, by the directory")
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " and ")
+}
+
+// differs says whether the directory has the field and none of its values is the one that PPMS has.
+func differs(f Field, have string, values []string) bool {
+	if first(values) == "" {
+		return false
+	}
+	have = comparable(f, have)
+	return !slices.ContainsFunc(values, func(v string) bool { return comparable(f, v) == have })
+}
+
+// comparable is the form in which two values of a field are the same.
+func comparable(f Field, s string) string {
+	if f == Email || f == Unit {
+		return loose(s)
+	}
+	return tidy(s)
+}
+
+// tidy trims, composes (NFC) and collapses blanks.
+func tidy(s string) string {
+	clean := true
+	blank := true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == ' ':
+			clean = clean && !blank
+			blank = true
+		case c < ' ' || c >= 0x80:
+			clean = false
+		default:
+			blank = false
+		}
+	}
+	if clean && (s == "" || !blank) {
+		return s
+	}
+	return norm.NFC.String(strings.Join(strings.Fields(s), " "))
+}

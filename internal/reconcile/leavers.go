@@ -1,0 +1,156 @@
+package reconcile
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// decideLeavers follows who is missing, disabled or expired, and plans deactivations.
+//
+// Only linked, active accounts are looked at: for anybody else there is nothing to take away. A read that shrank confirms
+// nobody; the memory stays as it was.
+func (c *comparison) decideLeavers() {
+	if c.frozen {
+		return
+	}
+	c.carryDeactivations()
+	present := make(map[string]*subject, len(c.subjects))
+	for i := range c.subjects {
+		present[c.subjects[i].ID] = &c.subjects[i]
+	}
+	links := slices.SortedFunc(maps.Values(c.links), func(a, b *Link) int { return cmp.Compare(a.ID, b.ID) })
+	for i := range c.newLinks {
+		if c.links[c.newLinks[i].ID] == nil {
+			links = append(links, &c.newLinks[i])
+		}
+	}
+	for _, link := range links {
+		if s := present[link.ID]; s != nil {
+			c.decidePresent(link, s)
+		} else {
+			c.decideMissing(link)
+		}
+	}
+}
+
+// decidePresent follows somebody whom the read returned.
+func (c *comparison) decidePresent(link *Link, s *subject) {
+	if s.held {
+		// Nothing is decided about somebody who is held, but what was known of them stays known.
+		if cause, ok := c.Memory.Leavers[link.ID]; ok && s.State != Enabled {
+			c.leavers[link.ID] = cause
+		}
+		return
+	}
+	if s.State == Enabled {
+		c.forgetOverruled(KeyOf(link.Login))
+		return
+	}
+	c.leave(link, s.State, "")
+}
+
+// decideMissing follows a linked person whom the read did not return. Somebody whose login the read has is never a leaver,
+// whatever their id.
+func (c *comparison) decideMissing(link *Link) {
+	if c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0 {
+		return
+	}
+	where, known := c.Directory.Lookups[link.ID]
+	if !known || where.Err != "" {
+		if cause, ok := c.Memory.Leavers[link.ID]; ok {
+			c.leavers[link.ID] = cause
+		}
+		return
+	}
+	detail := "no longer in the directory"
+	if where.DN != "" {
+		detail = "moved out of the search to " + where.DN
+	}
+	c.leave(link, Missing, detail)
+}
+
+// leave counts one more read that showed the state, and deactivates when that is enough.
+func (c *comparison) leave(link *Link, state State, detail string) {
+	key := KeyOf(link.Login)
+	account, ok := c.accounts[key]
+	if !ok || c.duplicates[key] || !c.PPMS.Accounts[account].Active || c.untouchable(key) != "" {
+		return
+	}
+	var before *Cause
+	if known, ok := c.Memory.Leavers[link.ID]; ok {
+		before = &known
+	}
+	cause := c.cause(before, state, link.EnabledScope)
+	c.leavers[link.ID] = cause
+	login := c.PPMS.Accounts[account].Login
+	if ours, ok := c.deactivated[key]; ok {
+		ours.Overruled = true
+		c.deactivated[key] = ours
+		c.issue(ReactivatedByStaff, login, "%s in the directory; we deactivated the account on %s and somebody activated it again: left so",
+			state, day(ours.At))
+		return
+	}
+	if !c.Settings.Leavers.due(cause, c.Now) {
+		return
+	}
+	if detail == "" {
+		detail = state.String() + " in the directory"
+	}
+	c.changes = append(c.changes, Change{
+		Kind: UpdateUser, Login: login, Fields: activeFromTo("true", "false"), PersonID: link.ID, DN: link.DN,
+		Reason:   fmt.Sprintf("%s since %s, seen in %d complete reads", detail, day(cause.Since), cause.Reads),
+		Unproven: cause.Scope != c.Settings.Scope,
+	})
+}
+
+// due says whether a leaver was seen often and long enough.
+func (l LeaverSettings) due(cause Cause, now time.Time) bool {
+	return cause.Reads >= l.Confirmations && !now.Before(l.End(cause))
+}
+
+// End is when the grace of a leaver ends.
+func (l LeaverSettings) End(cause Cause) time.Time {
+	if cause.State == Missing {
+		return cause.Since.Add(l.Grace)
+	}
+	return cause.Since.Add(l.DisabledGrace)
+}
+
+// carryDeactivations keeps the memory of what we deactivated, under the accounts' present logins, for as long as it holds.
+func (c *comparison) carryDeactivations() {
+	for key, ours := range c.Memory.Deactivated {
+		if login, ok := c.moved[key]; ok {
+			key, ours.Login = KeyOf(login), login
+		}
+		account, ok := c.accounts[key]
+		if ok && ours.Overruled && !c.PPMS.Accounts[account].Active {
+			continue // activated and deactivated again by staff: theirs now
+		}
+		c.deactivated[key] = ours
+	}
+}
+
+// forgetOverruled ends the memory of a deactivation once the person is back and the account active.
+func (c *comparison) forgetOverruled(key Key) {
+	if login, ok := c.moved[key]; ok {
+		key = KeyOf(login)
+	}
+	if account, ok := c.accounts[key]; ok && c.PPMS.Accounts[account].Active {
+		delete(c.deactivated, key)
+	}
+}
+
+// before gives the key that the ledger knows an account by, which differs only while a link moves.
+func (c *comparison) before(key Key) Key {
+	for old, login := range c.moved {
+		if KeyOf(login) == key {
+			return old
+		}
+	}
+	return key
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
