@@ -68,7 +68,7 @@ func (c *comparison) decideNew(s *subject, units map[string]string, emails *emai
 		return
 	}
 	s.creating = true
-	c.changes = append(c.changes, Change{
+	c.changes = append(c.changes, &Change{
 		Kind: NewUser, Login: strings.TrimSpace(s.Login), Fields: fields, PersonID: s.ID, DN: s.DN,
 		Reason: "in the directory, not in PPMS",
 	})
@@ -96,7 +96,7 @@ func (c *comparison) decideFields(s *subject, units map[string]string, emails *e
 		fields[f.String()] = Value{From: &from, To: to}
 	}
 	if fields != nil {
-		c.changes = append(c.changes, Change{
+		c.changes = append(c.changes, &Change{
 			Kind: UpdateUser, Login: a.Login, Fields: fields, PersonID: s.ID, DN: s.DN, Reason: "the directory has other values",
 		})
 	}
@@ -110,7 +110,7 @@ func (c *comparison) decideReturn(s *subject) {
 		c.issue(InactiveByStaff, a.Login, "in the directory, but inactive in PPMS, and not by us: left so")
 		return
 	}
-	c.changes = append(c.changes, Change{
+	c.changes = append(c.changes, &Change{
 		Kind: UpdateUser, Login: a.Login, Fields: activeFromTo("false", "true"), PersonID: s.ID, DN: s.DN,
 		Reason: "in the directory again; we had deactivated the account on " + day(ours.At),
 	})
@@ -221,12 +221,12 @@ func differs(f Field, have string, values []string) bool {
 	if first(values) == "" {
 		return false
 	}
-	have = comparable(f, have)
-	return !slices.ContainsFunc(values, func(v string) bool { return comparable(f, v) == have })
+	have = normal(f, have)
+	return !slices.ContainsFunc(values, func(v string) bool { return normal(f, v) == have })
 }
 
-// comparable is the form in which two values of a field are the same.
-func comparable(f Field, s string) string {
+// normal is the form in which two values of a field are the same.
+func normal(f Field, s string) string {
 	if f == Email || f == Unit {
 		return loose(s)
 	}
@@ -253,3 +253,7 @@ func tidy(s string) string {
 	}
 	return norm.NFC.String(strings.Join(strings.Fields(s), " "))
 }
+
+// Same says whether two values of a field are the same as far as a comparison goes: trimmed, composed, blanks collapsed, and
+// for e-mail and unit regardless of case.
+func Same(f Field, a, b string) bool { return normal(f, a) == normal(f, b) }

@@ -54,7 +54,7 @@ type comparison struct {
 	deactivated map[Key]Deactivation
 	rules       []ruleState
 
-	changes []Change
+	changes []*Change
 	issues  []Issue
 }
 
@@ -204,7 +204,7 @@ func (c *comparison) respectHolds() {
 	for i := range c.changes {
 		change := c.changes[i]
 		of := holds[KeyOf(change.Login)]
-		if of == nil || c.allowed(&change, of) {
+		if of == nil || c.allowed(change, of) {
 			kept = append(kept, change)
 		}
 	}
@@ -245,14 +245,21 @@ func (c *comparison) plan() Plan {
 		Version: 1, CreatedAt: c.Now, Policy: c.Settings.Policy,
 		Directory: DirectoryInfo{People: len(c.Directory.People), Groups: c.Directory.Groups, Complete: true},
 		PPMS:      c.countAccounts(),
-		Changes:   []Change{}, Withheld: []Change{}, Guards: []GuardResult{},
+		Guards:    []GuardResult{},
 	}
 	order(c.changes)
+	allowed := 0
 	for _, change := range c.changes {
-		if p.Policy.Allows(&change) {
-			p.Changes = append(p.Changes, change)
+		if p.Policy.Allows(change) {
+			allowed++
+		}
+	}
+	p.Changes, p.Withheld = make([]Change, 0, allowed), make([]Change, 0, len(c.changes)-allowed)
+	for _, change := range c.changes {
+		if p.Policy.Allows(change) {
+			p.Changes = append(p.Changes, *change)
 		} else {
-			p.Withheld = append(p.Withheld, change)
+			p.Withheld = append(p.Withheld, *change)
 		}
 	}
 	p.setIssues(c.issues)

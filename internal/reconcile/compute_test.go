@@ -64,7 +64,7 @@ func (w *world) account(login string) *Account {
 }
 
 func (w *world) link(login string) {
-	w.Memory.Links = append(w.Memory.Links, Link{ID: "id-" + login, Login: login, Key: KeyOf(login), DN: "uid=" + login, Origin: Matched, EnabledScope: testScope})
+	w.Memory.Links = append(w.Memory.Links, Link{ID: "id-" + login, Login: login, Key: KeyOf(login), DN: "uid=" + login + ",ou=people", Origin: Matched, EnabledScope: testScope})
 }
 
 // both adds person, account and link.

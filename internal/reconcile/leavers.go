@@ -99,7 +99,7 @@ func (c *comparison) leave(link *Link, state State, detail string) {
 	if detail == "" {
 		detail = state.String() + " in the directory"
 	}
-	c.changes = append(c.changes, Change{
+	c.changes = append(c.changes, &Change{
 		Kind: UpdateUser, Login: login, Fields: activeFromTo("true", "false"), PersonID: link.ID, DN: link.DN,
 		Reason:   fmt.Sprintf("%s since %s, seen in %d complete reads", detail, day(cause.Since), cause.Reads),
 		Unproven: cause.Scope != c.Settings.Scope,

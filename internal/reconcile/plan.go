@@ -253,13 +253,13 @@ func PlanHash(policy Policy, changes []Change) string {
 }
 
 // order puts changes into the order of the writes: newuser, updateuser, grants, revocations, deactivations.
-func order(changes []Change) {
+func order(changes []*Change) {
 	rank := func(c *Change) int {
 		g := Counted()
 		return slices.Index(g[:], c.Guard())
 	}
-	slices.SortFunc(changes, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(a.Login, b.Login), cmp.Compare(a.System, b.System))
+	slices.SortFunc(changes, func(a, b *Change) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Login, b.Login), cmp.Compare(a.System, b.System))
 	})
 }
 

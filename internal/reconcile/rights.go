@@ -321,7 +321,7 @@ func (c *comparison) grantTo(s *subject, g *grid, want *wishes, given *given) {
 			c.issue(RightLoweredByStaff, login, "%s, though we gave %s on %s: left so", where, gave.Level, day(gave.At))
 		default:
 			from := have.String()
-			c.changes = append(c.changes, Change{
+			c.changes = append(c.changes, &Change{
 				Kind: SetRight, Login: login, System: g.systems[system].ID, SystemName: g.systems[system].Name, From: &from,
 				To: wanted.String(), Rule: rule.Name, Path: want.from[system].Path, Reason: because(rule, want.from[system]),
 				PersonID: s.ID, DN: s.DN,
@@ -369,7 +369,7 @@ func (c *comparison) revokeFrom(s *subject, g *grid, want *wishes, given *given)
 		if grant.Before == Novice {
 			to = Novice
 		}
-		c.changes = append(c.changes, Change{
+		c.changes = append(c.changes, &Change{
 			Kind: SetRight, Login: c.accountOf(s).Login, System: grant.System, SystemName: g.systems[system].Name, From: &from,
 			To: to.String(), Rule: grant.Rule, Reason: fmt.Sprintf("no rule gives it any more; we gave it on %s by rule %s", day(grant.At), grant.Rule),
 			PersonID: s.ID, DN: s.DN, Unproven: cause.Scope != c.Settings.Scope,

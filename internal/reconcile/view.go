@@ -1,0 +1,113 @@
+package reconcile
+
+import (
+	"maps"
+	"slices"
+)
+
+// RuledSystems lists the systems whose rights a run has to read: those that a rule names, and those on which we gave rights.
+// Only systems that PPMS has are asked for.
+func RuledSystems(s Settings, systems []System, m Memory) []int {
+	wanted := map[int]bool{}
+	for i := range m.Grants {
+		wanted[m.Grants[i].System] = true
+	}
+	for _, r := range m.Rules {
+		for _, id := range r.Systems {
+			wanted[id] = true
+		}
+	}
+	ids := map[int]bool{}
+	for i := range systems {
+		system := &systems[i]
+		named := slices.ContainsFunc(s.Rules, func(r Rule) bool {
+			return slices.ContainsFunc(r.Systems, func(sel Selector) bool { return sel.Matches(system) })
+		})
+		if named || wanted[system.ID] {
+			ids[system.ID] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(ids))
+}
+
+// RightView is one line of the explanation of somebody's rights.
+type RightView struct {
+	System System
+	Wanted Level // by the rules, None if none gives it
+	Rule   string
+	Path   []string
+	Have   Level
+	Gave   *Grant // what the ledger says that we gave
+}
+
+// PersonView is everything about one login: what the sides and the ledger have, and what the plan makes of it.
+type PersonView struct {
+	Person      *Person
+	Account     *Account
+	Link        *Link
+	Leaver      *Cause
+	Untouchable string // why the account is never written
+	Rights      []RightView
+}
+
+// View looks one login up in the input of a plan.
+func View(in Input, login string) PersonView {
+	c := newComparison(&in)
+	c.identify()
+	key := KeyOf(login)
+	v := PersonView{Untouchable: c.untouchable(key)}
+	if account, ok := c.accounts[key]; ok {
+		v.Account = &c.PPMS.Accounts[account]
+	}
+	v.Link = c.linkedTo[key]
+	for i := range c.newLinks {
+		if KeyOf(c.newLinks[i].Login) == key {
+			v.Link = &c.newLinks[i]
+		}
+	}
+	var found *subject
+	for i := range c.subjects {
+		s := &c.subjects[i]
+		if s.key == key || v.Link != nil && s.ID == v.Link.ID {
+			found = s
+			break
+		}
+	}
+	if found != nil {
+		v.Person = found.Person
+	}
+	if v.Link != nil {
+		if cause, ok := c.Memory.Leavers[v.Link.ID]; ok {
+			v.Leaver = &cause
+		}
+	}
+	v.Rights = c.rightsView(key, found)
+	return v
+}
+
+func (c *comparison) rightsView(key Key, s *subject) []RightView {
+	g := c.readGrid()
+	c.resolveRules(g)
+	given := c.carryGrants(g)
+	want := newWishes(len(g.systems))
+	if s != nil {
+		want.of(s, c.rules)
+	}
+	account, exists := c.accounts[key]
+	var views []RightView
+	for i := range g.systems {
+		dense := int32(i) //nolint:gosec // G115: systems are few
+		v := RightView{System: g.systems[i], Wanted: want.level[i]}
+		if m := want.from[i]; m != nil {
+			v.Rule, v.Path = c.rules[m.Rule].Name, m.Path
+		}
+		if exists && g.levels[i] != nil {
+			v.Have = g.levels[i][account]
+			v.Gave = given.find(account, dense)
+		}
+		if v.Wanted != None || v.Have != None || v.Gave != nil {
+			views = append(views, v)
+		}
+	}
+	return views
+}
