@@ -162,10 +162,10 @@ func (c *comparison) indexEmails() *emailIndex {
 			if x.shared[email] == nil {
 				x.shared[email] = []int32{other}
 			}
-			x.shared[email] = append(x.shared[email], int32(i)) //nolint:gosec // G115: as above
+			x.shared[email] = append(x.shared[email], int32(i))
 			continue
 		}
-		x.has[email] = int32(i) //nolint:gosec // G115: as above
+		x.has[email] = int32(i)
 	}
 	for i := range c.subjects {
 		s := &c.subjects[i]

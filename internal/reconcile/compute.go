@@ -110,7 +110,7 @@ func (c *comparison) indexAccounts() {
 			c.duplicates[key] = true
 			continue
 		}
-		c.accounts[key] = int32(i) //nolint:gosec // G115: nobody has 2 billion accounts
+		c.accounts[key] = int32(i)
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.duplicates)) {
 		var logins []string

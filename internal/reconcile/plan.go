@@ -274,10 +274,9 @@ func summarise(changes []Change, issues []Issue) Summary {
 		case SetRight:
 			s.SetRight++
 		}
-		switch changes[i].Guard() {
-		case Deactivations:
+		if guard := changes[i].Guard(); guard == Deactivations {
 			s.Deactivations++
-		case Revocations:
+		} else if guard == Revocations {
 			s.Revocations++
 		}
 	}

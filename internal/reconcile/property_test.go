@@ -101,7 +101,7 @@ func TestOrderOfInputDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
 		plan, obs := Compute(w.Input)
-		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)) //nolint:gosec // G404: a shuffle
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		other := w.Input
 		other.Directory.People = shuffled(r, other.Directory.People)
 		other.PPMS.Accounts = shuffled(r, other.PPMS.Accounts)
@@ -178,7 +178,7 @@ func settleChange(w *world, c *Change) {
 		}
 		return false
 	})
-	if !(c.Removal() && to == Novice) {
+	if !c.Removal() || to != Novice {
 		w.Memory.Grants = append(w.Memory.Grants, Grant{Login: c.Login, System: c.System, Level: to, Before: before, Rule: c.Rule})
 	}
 }

@@ -74,7 +74,7 @@ func (c *comparison) readGrid() *grid {
 	g.covered = make([]bool, len(g.systems))
 	for i := range g.systems {
 		id := g.systems[i].ID
-		g.index[id] = int32(i) //nolint:gosec // G115: systems are few
+		g.index[id] = int32(i)
 		rights, read := c.PPMS.Rights[id]
 		if !read {
 			continue
@@ -152,7 +152,7 @@ func (c *comparison) resolveSystems(g *grid, r *ruleState) {
 				continue
 			}
 			matched = true
-			dense := int32(i) //nolint:gosec // G115: systems are few
+			dense := int32(i)
 			if !slices.Contains(r.systems, dense) {
 				r.systems = append(r.systems, dense)
 				r.seen = append(r.seen, g.systems[i].ID)
@@ -356,7 +356,7 @@ func (c *comparison) revokeFrom(s *subject, g *grid, want *wishes, given *given)
 			continue
 		}
 		grant.noteStaff(levels[s.account])
-		if c.frozen || g.covered[system] || c.leftRule(grant, g, system) {
+		if c.frozen || g.covered[system] || c.leftRule(grant, system) {
 			continue
 		}
 		cause := c.cause(grant.Unwanted, Enabled, grant.WantedScope)
@@ -386,7 +386,7 @@ func (g *Grant) noteStaff(have Level) {
 }
 
 // leftRule says whether the right ended because PPMS changed the system, not because the directory changed the person.
-func (c *comparison) leftRule(grant *Grant, g *grid, system int32) bool {
+func (c *comparison) leftRule(grant *Grant, system int32) bool {
 	for i := range c.rules {
 		r := &c.rules[i]
 		if slices.Contains(r.seen, grant.System) && !slices.Contains(r.systems, system) {

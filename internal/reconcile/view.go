@@ -96,7 +96,7 @@ func (c *comparison) rightsView(key Key, s *subject) []RightView {
 	account, exists := c.accounts[key]
 	var views []RightView
 	for i := range g.systems {
-		dense := int32(i) //nolint:gosec // G115: systems are few
+		dense := int32(i)
 		v := RightView{System: g.systems[i], Wanted: want.level[i]}
 		if m := want.from[i]; m != nil {
 			v.Rule, v.Path = c.rules[m.Rule].Name, m.Path
