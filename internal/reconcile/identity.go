@@ -3,6 +3,7 @@ package reconcile
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -193,4 +194,35 @@ func MissingIDs(people []Person, m Memory) []string {
 	}
 	slices.Sort(missing)
 	return missing
+}
+
+// Relink finds the accounts that agree with an entry, by login and e-mail or last name, that they are not linked to: after a
+// directory was moved to another server, every entry has another stable id. Whatever is ambiguous is left out.
+func Relink(people []Person, accounts []Account, links []Link, now time.Time) []Link {
+	count := map[Key]int{}
+	for i := range people {
+		count[KeyOf(people[i].Login)]++
+	}
+	byKey, twice := map[Key]*Account{}, map[Key]bool{}
+	for i := range accounts {
+		key := KeyOf(accounts[i].Login)
+		twice[key] = byKey[key] != nil
+		byKey[key] = &accounts[i]
+	}
+	linked := map[Key]string{}
+	for i := range links {
+		linked[KeyOf(links[i].Login)] = links[i].ID
+	}
+	var found []Link
+	for i := range people {
+		p := &people[i]
+		key := KeyOf(p.Login)
+		a := byKey[key]
+		if key == "" || a == nil || twice[key] || count[key] != 1 || linked[key] == p.ID || !agree(p, a) {
+			continue
+		}
+		found = append(found, Link{ID: p.ID, Login: a.Login, Key: key, DN: p.DN, Origin: ByHand, Since: now})
+	}
+	slices.SortFunc(found, func(a, b Link) int { return strings.Compare(a.Login, b.Login) })
+	return found
 }

@@ -1,0 +1,20 @@
+// Command ppms-syncd keeps PPMS, the booking and billing system of core facilities, in step with an LDAP directory.
+//
+// This package turns words on the command line into calls of internal/daemon, and errors into exit codes. It decides nothing.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set by the linker (see the Makefile).
+var version string //nolint:gochecknoglobals // the linker can set nothing else
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(execute(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}

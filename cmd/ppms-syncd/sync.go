@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ppms-syncd/internal/daemon"
+)
+
+// output adds --output to a command.
+func output(c *cobra.Command, into *string) {
+	c.Flags().StringVar(into, "output", "text", "text or json")
+	fixed(c, "output", "text", "json")
+}
+
+func outputOf(s string) (daemon.Output, error) {
+	switch o := daemon.Output(s); o {
+	case daemon.Text, daemon.JSON:
+		return o, nil
+	}
+	return "", misuse(fmt.Errorf("--output is text or json, not %q", s))
+}
+
+func (p *program) planCommand() *cobra.Command {
+	var o daemon.PlanOptions
+	var out string
+	c := &cobra.Command{
+		Use: "plan", Short: "Show what a run would do; writes nothing", Args: noArgs,
+		Long: "Reads the directory and PPMS, compares them, and prints what a run would do and why. Nothing is written, neither to PPMS\n" +
+			"nor to the ledger. A saved plan can be looked at, passed on, and applied within a day: that and nothing else.",
+		Example: "  ppms-syncd plan\n  ppms-syncd plan -o tonight.json && ppms-syncd apply tonight.json",
+		RunE: p.with(func(ctx context.Context, a *daemon.App) (err error) {
+			if o.Output, err = outputOf(out); err != nil {
+				return err
+			}
+			return a.Plan(ctx, o)
+		}),
+	}
+	c.Flags().StringVarP(&o.File, "out", "o", "", "also save the plan to this `file`")
+	c.Flags().BoolVar(&o.ExitCode, "exit-code", false, "exit 2 if there are changes, 3 if a guard would hold some")
+	output(c, &out)
+	return c
+}
+
+func (p *program) applyCommand() *cobra.Command {
+	var o daemon.ApplyOptions
+	var out string
+	c := &cobra.Command{
+		Use: "apply [PLAN]", Short: "Plan, let the guards judge, and write", Args: atMost(1),
+		Long: "Reads the directory and PPMS, compares them, and writes what the guards let through. With a saved plan it writes exactly\n" +
+			"that plan's changes, as far as a fresh look still comes to them.\n\n" +
+			"Exit codes: 0 done, 1 failed before the first write, 3 a guard held something, 4 not every change was applied.",
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if len(args) == 1 {
+				o.File = args[0]
+			}
+			if o.Output, err = outputOf(out); err != nil {
+				return err
+			}
+			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Apply(ctx, o) })(c, args)
+		},
+	}
+	c.Flags().StringVar(&o.Approve, "approve", "", "approve the plan with this `hash` (or its first 8 digits or more) and apply it")
+	output(c, &out)
+	return c
+}
+
+func (p *program) explainCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "explain LOGIN", Short: "Tell everything about one person, and what the next run does for them", Args: exactly("LOGIN"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Explain(ctx, args[0]) })(c, args)
+		},
+	}
+}
+
+func (p *program) checkCommand() *cobra.Command {
+	var offline bool
+	c := &cobra.Command{
+		Use: "check", Short: "Try the configuration, the directory, the PPMS key and the names in rules", Args: noArgs,
+		Long: "Each line says ok, or what is wrong and what to do. Nothing is written.",
+		RunE: p.with(func(ctx context.Context, a *daemon.App) error { return a.Check(ctx, offline) }),
+	}
+	c.Flags().BoolVar(&offline, "offline", false, "contact nobody: look at the configuration and its files only")
+	return c
+}
+
+func (p *program) historyCommand() *cobra.Command {
+	var o daemon.HistoryOptions
+	var out string
+	c := &cobra.Command{
+		Use: "history [RUN]", Short: "List the runs, or what one run did", Args: atMost(1),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if len(args) == 1 {
+				if o.Run, err = strconv.ParseInt(args[0], 10, 64); err != nil || o.Run <= 0 {
+					return misuse(fmt.Errorf("%q is no run: give a number from `ppms-syncd history`", args[0]))
+				}
+			}
+			if o.Output, err = outputOf(out); err != nil {
+				return err
+			}
+			return p.with(func(ctx context.Context, a *daemon.App) error { return a.History(ctx, o) })(c, args)
+		},
+	}
+	c.Flags().BoolVar(&o.Unmatched, "unmatched", false, "list the active PPMS accounts that nobody in the directory is linked to")
+	c.Flags().IntVar(&o.Limit, "limit", 50, "show so many runs; 0 shows all")
+	output(c, &out)
+	return c
+}
+
+func (p *program) approveCommand() *cobra.Command {
+	var lasts time.Duration
+	c := &cobra.Command{
+		Use: "approve HASH", Short: "Let a held plan's changes be written", Args: exactly("HASH"),
+		Long: "Approves the changes of a plan that a guard held (see `ppms-syncd history`). Until the approval ends, the runs that plan them\n" +
+			"again, unchanged, write them. If the directory had shrunk, its size in that plan becomes the accepted one.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Approve(ctx, args[0], lasts) })(c, args)
+		},
+	}
+	c.Flags().DurationVar(&lasts, "for", daemon.DefaultApproval, "how long the approval lasts")
+	return c
+}
+
+func (p *program) linkCommand() *cobra.Command {
+	var dn string
+	var all, yes bool
+	c := &cobra.Command{
+		Use: "link LOGIN | link --all", Short: "Say which directory entry an account belongs to", Args: atMost(1),
+		Long: "Settles an identity issue: the account LOGIN belongs to the directory entry with this login, or to the one at --dn.\n" +
+			"With --all, after the directory was moved to another server: lists all accounts whose login and e-mail or last name agree\n" +
+			"with an entry, asks, and links them.",
+		RunE: func(c *cobra.Command, args []string) error {
+			if all == (len(args) == 1) || all && dn != "" {
+				return misuse(fmt.Errorf("usage: %s link LOGIN [--dn DN], or link --all", c.Root().Name()))
+			}
+			return p.with(func(ctx context.Context, a *daemon.App) error {
+				if all {
+					return a.LinkAll(ctx, yes)
+				}
+				return a.Link(ctx, args[0], dn)
+			})(c, args)
+		},
+	}
+	c.Flags().StringVar(&dn, "dn", "", "`DN` of the entry, where the login does not decide")
+	c.Flags().BoolVar(&all, "all", false, "link all accounts that agree with an entry")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+func (p *program) unlinkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "unlink LOGIN", Short: "Make an account local: it is not written any more", Args: exactly("LOGIN"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Unlink(ctx, args[0]) })(c, args)
+		},
+	}
+}

@@ -1,0 +1,126 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/user"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ppms-syncd/internal/config"
+	"ppms-syncd/internal/ldapsrc"
+	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/ppms"
+	"ppms-syncd/internal/reconcile"
+)
+
+// App is the program with all that it needs from outside. Nothing in it changes while a command runs.
+type App struct {
+	Config *config.Config
+	Log    *zap.Logger
+	Out    io.Writer // results
+	Terminal
+	Version string
+	Now     func() time.Time
+}
+
+// Terminal is what is known of the person who looks on.
+type Terminal struct {
+	Colour   bool
+	Progress func(what string, total int) Step // nil: nobody watches
+	Ask      func(question string) bool        // nil: nobody answers, which means no
+}
+
+// Step moves a progress display to done; with done at the total it goes away.
+type Step func(done int)
+
+// progress never returns nil.
+func (a *App) progress(what string, total int) Step {
+	if a.Terminal.Progress == nil || total == 0 {
+		return func(int) {}
+	}
+	return a.Terminal.Progress(what, total)
+}
+
+// actor is who acts, for the journal.
+func (a *App) actor() ledger.Actor {
+	actor := ledger.Actor{Version: a.Version}
+	if u, err := user.Current(); err == nil {
+		actor.User = u.Username
+	}
+	if sudo := os.Getenv("SUDO_USER"); sudo != "" {
+		actor.User = sudo + " as " + actor.User
+	}
+	actor.Host, _ = os.Hostname()
+	return actor
+}
+
+// Ledger is what a run needs of the ledger. Each method is one short transaction; what a run writes is on disk when the
+// method returns.
+type Ledger interface {
+	Memory(ctx context.Context, now time.Time) (reconcile.Memory, error)
+	Accounts(ctx context.Context) ([]ledger.AccountSeen, error)
+	View(ctx context.Context) (ledger.View, bool, error)
+	Pending(ctx context.Context) ([]ledger.Entry, error)
+	Runs(ctx context.Context, limit int) ([]ledger.Run, error)
+	Run(ctx context.Context, id int64) (ledger.Run, bool, error)
+	Entries(ctx context.Context, run int64) ([]ledger.Entry, error)
+	EntriesOf(ctx context.Context, key reconcile.Key, limit int) ([]ledger.Entry, error)
+	HeldPlan(ctx context.Context, hash string) (reconcile.Plan, bool, error)
+	HeldPlans(ctx context.Context) ([]ledger.HeldPlan, error)
+
+	BeginRun(ctx context.Context, r ledger.Run) (int64, error)
+	FinishRun(ctx context.Context, run int64, result ledger.RunResult) error
+	Observe(ctx context.Context, run int64, seen reconcile.Observations, at time.Time) error
+	SaveAccounts(ctx context.Context, accounts []ledger.AccountSeen) error
+	DropAccounts(ctx context.Context, keys []reconcile.Key) error
+	SaveView(ctx context.Context, run int64, v ledger.View) error
+	Intend(ctx context.Context, run int64, c reconcile.Change, at time.Time) (int64, error)
+	Settle(ctx context.Context, entry int64, outcome reconcile.Outcome, detail string, at time.Time) error
+	Record(ctx context.Context, run int64, c reconcile.Change, outcome reconcile.Outcome, detail string, at time.Time) error
+	HoldPlan(ctx context.Context, run int64, plan reconcile.Plan, at time.Time) error
+	Approve(ctx context.Context, plan reconcile.Plan, actor ledger.Actor, at, until time.Time) error
+	Link(ctx context.Context, link reconcile.Link, actor ledger.Actor, at time.Time) error
+	Unlink(ctx context.Context, login string, actor ledger.Actor, at time.Time) (bool, error)
+	Prune(ctx context.Context, before time.Time) (int, error)
+	Close() error
+}
+
+// readLedger opens the ledger for looking only. One that does not exist yet is nil, and knows nothing.
+func (a *App) readLedger(ctx context.Context) (Ledger, error) {
+	l, err := ledger.OpenReadOnly(ctx, a.Config.Ledger.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		a.Log.Info("no ledger yet", zap.String("path", a.Config.Ledger.Path))
+		return nil, nil //nolint:nilnil // a ledger that does not exist yet is no error
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (a *App) openLedger(ctx context.Context) (Ledger, error) {
+	return ledger.Open(ctx, a.Config.Ledger.Path)
+}
+
+func (a *App) source() (*ldapsrc.Source, error) {
+	return ldapsrc.New(a.Config.Directory(), a.Config.Mapping(), a.Log)
+}
+
+// pumapi says how to reach PPMS. The key is read from its file now, so that each run has the present one.
+func (a *App) pumapi() (ppms.Options, error) {
+	p := a.Config.Pumapi()
+	key, err := p.Key.Read()
+	if err != nil {
+		return ppms.Options{}, fmt.Errorf("the PPMS API key (ppms.api_key_file): %w", err)
+	}
+	return ppms.Options{
+		URL: p.URL, Key: key, Timeout: p.Timeout, Concurrency: p.Concurrency, RequestsPerSecond: p.RequestsPerSecond,
+		UserAgent: "ppms-syncd/" + a.Version, Log: a.Log,
+	}, nil
+}

@@ -1,0 +1,217 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/ppms"
+	"ppms-syncd/internal/reconcile"
+)
+
+// DefaultApproval is how long an approval lasts unless somebody says otherwise.
+const DefaultApproval = 72 * time.Hour
+
+// Output is how results are printed.
+type Output string
+
+// The outputs.
+const (
+	Text Output = "text"
+	JSON Output = "json"
+)
+
+// PlanOptions say what plan prints and where the plan goes.
+type PlanOptions struct {
+	File     string // also save it here
+	ExitCode bool   // exit 2 if there are changes, 3 if a guard would hold some
+	Output   Output
+}
+
+// Plan compares and prints what a run would do. It writes nothing: neither to PPMS nor to the ledger.
+func (a *App) Plan(ctx context.Context, o PlanOptions) error {
+	report, err := a.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if o.File != "" {
+		if err := savePlan(o.File, &report.Plan); err != nil {
+			return err
+		}
+	}
+	if err := a.print(report, o.Output, o.File); err != nil {
+		return err
+	}
+	switch {
+	case o.ExitCode && report.Holds():
+		return &ExitError{Code: ExitHeld}
+	case o.ExitCode && len(report.Changes) > 0:
+		return &ExitError{Code: ExitPending}
+	}
+	return nil
+}
+
+// plan is a run that has nothing to write with.
+func (a *App) plan(ctx context.Context) (*Report, error) {
+	ctx, cancel := a.withTimeout(ctx)
+	defer cancel()
+	r, err := a.newPlanner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	report, err := r.do(ctx)
+	if err != nil {
+		return nil, timedOut(ctx, err)
+	}
+	report.DryRun = true
+	return report, nil
+}
+
+// newPlanner makes a run whose PPMS client has no write methods and whose ledger can only be read.
+func (a *App) newPlanner(ctx context.Context) (*run, error) {
+	r := &run{App: a}
+	options, err := a.pumapi()
+	if err != nil {
+		return nil, err
+	}
+	if r.source, err = a.source(); err != nil {
+		return nil, err
+	}
+	if r.reader, err = ppms.NewReader(options); err != nil {
+		return nil, err
+	}
+	r.ledger, err = a.readLedger(ctx)
+	return r, err
+}
+
+func (r *run) close() {
+	r.reader.Close()
+	if r.ledger != nil {
+		if err := r.ledger.Close(); err != nil {
+			r.Log.Warn("ledger not closed", zap.Error(err))
+		}
+	}
+}
+
+// ApplyOptions say which plan is applied.
+type ApplyOptions struct {
+	File    string // exactly this saved plan; "" plans anew
+	Approve string // hash of the plan that is approved herewith
+	Output  Output
+}
+
+// Apply compares, lets the guards judge, and writes.
+func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
+	var file *reconcile.Plan
+	if o.File != "" {
+		var err error
+		if file, err = loadPlan(o.File, a.Config.Hash(), a.Now()); err != nil {
+			return err
+		}
+		if o.Approve != "" && !hashFits(o.Approve, file.Hash) {
+			return fmt.Errorf("%s has the hash %s, not %s", o.File, file.Hash, o.Approve)
+		}
+	}
+	if a.Config.DryRun {
+		a.Log.Warn("dry_run is set in the configuration: nothing is written")
+		report, err := a.plan(ctx)
+		if err != nil {
+			return err
+		}
+		return a.print(report, o.Output, "")
+	}
+	lock, err := ledger.LockRun(a.Config.Ledger.Path)
+	if busy, ok := errors.AsType[*ledger.BusyError](err); ok {
+		return fmt.Errorf("another run is under way (process %d); try again when it has ended", busy.PID)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Unlock() }() // the kernel would do it anyway
+	report, err := a.apply(ctx, file, o.Approve)
+	if report != nil {
+		err = errors.Join(err, a.print(report, o.Output, ""))
+	}
+	if report != nil && (err == nil || report.wrote) {
+		if code := report.exit(); code != ExitOK || err != nil {
+			return &ExitError{Code: max(code, ExitFailed), Err: err}
+		}
+	}
+	return err
+}
+
+// apply is a run that writes. Its error says what ended it; a report is there as soon as there was a plan.
+func (a *App) apply(ctx context.Context, file *reconcile.Plan, approve string) (*Report, error) {
+	ctx, cancel := a.withTimeout(ctx)
+	defer cancel()
+	r, err := a.newRun(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	r.file, r.approve = file, approve
+	r.id, err = r.ledger.BeginRun(ctx, ledger.Run{
+		Started: r.Now(), Mode: ledger.Apply, Policy: a.Config.Policy, ConfigHash: a.Config.Hash(), Actor: a.actor(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	report, err := r.do(ctx)
+	err = timedOut(ctx, err)
+	return report, errors.Join(err, r.conclude(report, err))
+}
+
+// newRun makes a run that may write.
+func (a *App) newRun(ctx context.Context) (*run, error) {
+	r := &run{App: a}
+	options, err := a.pumapi()
+	if err != nil {
+		return nil, err
+	}
+	if r.source, err = a.source(); err != nil {
+		return nil, err
+	}
+	if r.writer, err = ppms.NewWriter(options); err != nil {
+		return nil, err
+	}
+	r.reader = r.writer.Reader
+	r.ledger, err = a.openLedger(ctx)
+	return r, err
+}
+
+// conclude stores how the run ended, however it ended, and forgets what is older than ledger.keep.
+func (r *run) conclude(report *Report, failure error) error {
+	result := ledger.RunResult{Finished: r.Now(), Result: ledger.Failed}
+	if report != nil {
+		result.Result, result.PlanHash, result.Totals = report.result(), report.Hash, report.totals()
+	}
+	if failure != nil {
+		result.Error = failure.Error()
+		if report == nil || !report.wrote {
+			result.Result = ledger.Failed
+		}
+	}
+	ctx := context.Background() // the run may have been stopped, and its end must be on record all the same
+	if err := r.ledger.FinishRun(ctx, r.id, result); err != nil {
+		return err
+	}
+	_, err := r.ledger.Prune(ctx, r.Now().Add(-time.Duration(r.Config.Ledger.Keep)))
+	return err
+}
+
+func (a *App) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, time.Duration(a.Config.RunTimeout))
+}
+
+// timedOut says so, where the run's time was up.
+func timedOut(ctx context.Context, err error) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("run_timeout is over: %w", err)
+	}
+	return err
+}

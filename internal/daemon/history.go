@@ -1,0 +1,245 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/reconcile"
+)
+
+// HistoryOptions say what of the past is shown.
+type HistoryOptions struct {
+	Run       int64 // 0: the list of runs
+	Unmatched bool  // the active accounts that nobody in the directory is linked to, as of the last run
+	Output    Output
+	Limit     int
+}
+
+// History shows runs, or what one run did, or the accounts that are nobody's.
+func (a *App) History(ctx context.Context, o HistoryOptions) error {
+	l, err := a.readLedger(ctx)
+	if err != nil {
+		return err
+	}
+	if l == nil {
+		return fmt.Errorf("there is no ledger at %s yet: nothing was ever run here", a.Config.Ledger.Path)
+	}
+	defer func() { _ = l.Close() }() // it was only read
+	switch {
+	case o.Unmatched:
+		return a.unmatched(ctx, l, o)
+	case o.Run != 0:
+		return a.historyOf(ctx, l, o)
+	}
+	runs, err := l.Runs(ctx, o.Limit)
+	if err != nil {
+		return err
+	}
+	if o.Output == JSON {
+		return a.printJSON(runsJSON(runs))
+	}
+	p := &printer{out: a.Out, colour: a.Colour}
+	if len(runs) == 0 {
+		p.printf("No runs yet.\n")
+		return p.err
+	}
+	rows := make([][]string, len(runs))
+	for i := range runs {
+		r := &runs[i]
+		rows[i] = []string{
+			strconv.FormatInt(r.ID, 10), clock(r.Started), string(r.Mode), string(r.Policy), resultWord(r), changesWord(r), shortHash(r.PlanHash),
+			r.Actor.User + "@" + r.Actor.Host, r.Error,
+		}
+	}
+	p.table([]string{"run", "started", "mode", "policy", "result", "changes", "plan", "by", "error"}, rows)
+	plans, err := l.HeldPlans(ctx)
+	if err != nil {
+		return err
+	}
+	if len(plans) > 0 {
+		p.heading(text.Bold, "Plans that a guard held (%d)", len(plans))
+		rows := make([][]string, len(plans))
+		for i := range plans {
+			rows[i] = []string{shortHash(plans[i].Plan.Hash), fmt.Sprintf("run %d", plans[i].Run), clock(plans[i].At), tripped(&plans[i].Plan)}
+		}
+		p.table(nil, rows)
+	}
+	return p.err
+}
+
+func tripped(plan *reconcile.Plan) string {
+	var s string
+	for _, g := range plan.Guards {
+		if g.Tripped {
+			s += fmt.Sprintf("%s: %d, limit %d. ", g.Name, g.Value, g.Limit)
+		}
+	}
+	if s == "" {
+		s = "removals that need an approval"
+	}
+	return s
+}
+
+func resultWord(r *ledger.Run) string {
+	if r.Finished.IsZero() {
+		return "not finished"
+	}
+	return string(r.Result)
+}
+
+func changesWord(r *ledger.Run) string {
+	var s string
+	for _, o := range []reconcile.Outcome{
+		reconcile.Applied, reconcile.HeldBack, reconcile.Refused, reconcile.NotSent, reconcile.Stale, reconcile.NotApplied,
+		reconcile.DoesNotStick, reconcile.InDoubt,
+	} {
+		if n := r.Totals.Outcomes[o]; n > 0 {
+			s += fmt.Sprintf("%d %s ", n, o)
+		}
+	}
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
+	r, found, err := l.Run(ctx, o.Run)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("the ledger has no run %d; `ppms-syncd history` lists them", o.Run)
+	}
+	entries, err := l.Entries(ctx, o.Run)
+	if err != nil {
+		return err
+	}
+	if o.Output == JSON {
+		return a.printJSON(struct {
+			runJSON
+			Changes []entryJSON `json:"changes"`
+		}{runsJSON([]ledger.Run{r})[0], entriesJSON(entries)})
+	}
+	p := &printer{out: a.Out, colour: a.Colour}
+	p.printf("Run %d: %s, policy %s, started %s by %s@%s with version %s: %s", r.ID, r.Mode, r.Policy, clock(r.Started), r.Actor.User,
+		r.Actor.Host, r.Actor.Version, resultWord(&r))
+	if r.Error != "" {
+		p.printf(" (%s)", harmless(r.Error))
+	}
+	p.printf(".\nPlan %s: %s\n", r.PlanHash, changesWord(&r))
+	if len(entries) == 0 {
+		p.printf("Nothing was written.\n")
+		return p.err
+	}
+	rows := make([][]string, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		rows[i] = []string{clock(e.At), string(e.Change.Kind), e.Change.Login, what(&e.Change), string(e.Outcome), e.Detail, e.Change.Reason}
+	}
+	p.printf("\n")
+	p.table([]string{"at", "kind", "login", "change", "outcome", "detail", "reason"}, rows)
+	return p.err
+}
+
+func (a *App) unmatched(ctx context.Context, l Ledger, o HistoryOptions) error {
+	seen, err := l.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	memory, err := l.Memory(ctx, a.Now())
+	if err != nil {
+		return err
+	}
+	accounts := make([]reconcile.Account, len(seen))
+	byLogin := make(map[string]*reconcile.Account, len(seen))
+	for i := range seen {
+		accounts[i] = seen[i].Account
+		byLogin[seen[i].Login] = &accounts[i]
+	}
+	logins := reconcile.Unmatched(accounts, memory.Links)
+	if o.Output == JSON {
+		return a.printJSON(slices.Concat([]string{}, logins))
+	}
+	p := &printer{out: a.Out, colour: a.Colour}
+	p.printf("%s in PPMS that nobody in the directory is linked to, as of the last run. ppms-syncd never writes them.\n",
+		count(len(logins), "active account", "active accounts"))
+	if len(logins) == 0 {
+		return p.err
+	}
+	rows := make([][]string, len(logins))
+	for i, login := range logins {
+		account := byLogin[login]
+		rows[i] = []string{
+			login, account.Fields[reconcile.Lname] + ", " + account.Fields[reconcile.Fname], account.Fields[reconcile.Unit],
+			account.Fields[reconcile.Email],
+		}
+	}
+	p.table([]string{"login", "name", "unit", "e-mail"}, rows)
+	return p.err
+}
+
+func (a *App) printJSON(v any) error {
+	data, err := encodePlan(v)
+	if err != nil {
+		return err
+	}
+	_, err = a.Out.Write(data)
+	return err
+}
+
+// runJSON is one run for programs. Times are RFC 3339.
+type runJSON struct {
+	Run        int64          `json:"run"`
+	Started    string         `json:"started"`
+	Finished   string         `json:"finished,omitempty"`
+	Mode       string         `json:"mode"`
+	Policy     string         `json:"policy"`
+	Result     string         `json:"result,omitempty"`
+	Error      string         `json:"error,omitempty"`
+	PlanHash   string         `json:"plan_hash,omitempty"`
+	ConfigHash string         `json:"config_hash"`
+	User       string         `json:"user"`
+	Host       string         `json:"host"`
+	Version    string         `json:"version"`
+	Outcomes   map[string]int `json:"outcomes"`
+}
+
+func runsJSON(runs []ledger.Run) []runJSON {
+	out := make([]runJSON, len(runs))
+	for i := range runs {
+		r := &runs[i]
+		out[i] = runJSON{
+			Run: r.ID, Started: stamp(r.Started), Finished: stamp(r.Finished), Mode: string(r.Mode), Policy: string(r.Policy),
+			Result: string(r.Result), Error: r.Error, PlanHash: r.PlanHash, ConfigHash: r.ConfigHash, User: r.Actor.User, Host: r.Actor.Host,
+			Version: r.Actor.Version, Outcomes: map[string]int{},
+		}
+		for o, n := range r.Totals.Outcomes {
+			out[i].Outcomes[string(o)] = n
+		}
+	}
+	return out
+}
+
+// entryJSON is one write for programs.
+type entryJSON struct {
+	At string `json:"at"`
+	reconcile.Change
+	Outcome reconcile.Outcome `json:"outcome"`
+	Detail  string            `json:"detail,omitempty"`
+	Manual  bool              `json:"manual,omitempty"`
+}
+
+func entriesJSON(entries []ledger.Entry) []entryJSON {
+	out := make([]entryJSON, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		out[i] = entryJSON{stamp(e.At), e.Change, e.Outcome, e.Detail, e.Manual}
+	}
+	return out
+}

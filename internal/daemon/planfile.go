@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"ppms-syncd/internal/reconcile"
+)
+
+// planAge is how old a saved plan may be when it is applied.
+const planAge = 24 * time.Hour
+
+// savePlan writes a plan file, whole or not at all. It holds names and addresses, so that only its owner may read it.
+func savePlan(path string, plan *reconcile.Plan) (err error) {
+	data, err := encodePlan(plan)
+	if err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("save the plan: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("save the plan: %w", err), os.Remove(file.Name()))
+		}
+	}()
+	if _, err = file.Write(data); err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+// encodePlan is the JSON of a plan, for people, too.
+func encodePlan(plan any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(plan)
+	return out.Bytes(), err
+}
+
+// loadPlan reads a plan file and refuses one that was changed, is older than a day, or was made under another configuration.
+func loadPlan(path, configHash string, now time.Time) (*reconcile.Plan, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the plan: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	var plan reconcile.Plan
+	d := json.NewDecoder(file)
+	if err := d.Decode(&plan); err != nil {
+		return nil, fmt.Errorf("%s is no plan: %w; make one with `ppms-syncd plan -o FILE`", path, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s is no plan: something follows after its end", path)
+	}
+	switch age := now.Sub(plan.CreatedAt); {
+	case plan.Version != 1:
+		return nil, fmt.Errorf("%s has version %d, and this program knows version 1 only", path, plan.Version)
+	case plan.Hash != reconcile.PlanHash(plan.Policy, plan.Changes):
+		return nil, fmt.Errorf("%s was changed since it was made: its hash does not fit its changes; make a new one", path)
+	case plan.ConfigHash != configHash:
+		return nil, fmt.Errorf("%s was made under another configuration; make a new one", path)
+	case age > planAge:
+		return nil, fmt.Errorf("%s is %s old, and a plan is good for %s; make a new one", path, age.Round(time.Minute), planAge)
+	case age < -time.Hour:
+		return nil, fmt.Errorf("%s was made in the future (%s); is the clock right?", path, plan.CreatedAt.Format(time.RFC3339))
+	}
+	return &plan, nil
+}
+
+// only narrows a fresh plan to what a saved one has. What the fresh one would not do any more, exactly so, is stale; what it
+// would do beyond is left for another run. The file serves as a list of changes: what is carried out is the fresh plan's.
+func only(file *reconcile.Plan, fresh reconcile.Plan) reconcile.Plan {
+	make := make(map[string]*reconcile.Change, len(fresh.Changes))
+	for i := range fresh.Changes {
+		make[fresh.Changes[i].ID()] = &fresh.Changes[i]
+	}
+	changes := append([]reconcile.Change(nil), file.Changes...)
+	for i := range changes {
+		c := &changes[i]
+		if still, ok := make[c.ID()]; ok {
+			*c = *still
+			continue
+		}
+		c.Held, c.Approved = "", false
+		c.Outcome, c.Detail = reconcile.Stale, "a fresh plan does not have this change"
+	}
+	fresh.Changes = changes
+	return fresh
+}
+
+// hashFits compares a hash with one that somebody typed, perhaps without its prefix or only the first digits.
+func hashFits(typed, hash string) bool {
+	const prefix, digits = "sha256:", 8
+	typed = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(typed)), prefix)
+	return len(typed) >= digits && strings.HasPrefix(strings.TrimPrefix(hash, prefix), typed)
+}

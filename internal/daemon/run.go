@@ -1,0 +1,220 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ppms-syncd/internal/ldapsrc"
+	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/ppms"
+	"ppms-syncd/internal/reconcile"
+)
+
+// run is one comparison, and perhaps its writes.
+type run struct {
+	*App
+	source *ldapsrc.Source
+	reader *ppms.Reader
+	writer *ppms.Writer // nil: this run only plans, and has nothing that could write
+	ledger Ledger       // nil: there is none yet, and this run only plans
+	id     int64        // in the ledger; 0 for a plan
+	memory reconcile.Memory
+	known  []ledger.AccountSeen
+
+	file    *reconcile.Plan // apply exactly this plan, if set
+	approve string          // hash that was approved on the command line
+}
+
+// Report is what a run found and did.
+type Report struct {
+	reconcile.Plan
+	Run       int64    `json:"run,omitempty"`
+	DryRun    bool     `json:"dry_run,omitempty"`
+	Unmatched []string `json:"-"` // active accounts that nobody in the directory is linked to
+	Server    string   `json:"-"`
+	Requests  int64    `json:"-"` // to PPMS
+	FirstRun  bool     `json:"-"` // the ledger had nothing
+	wrote     bool
+}
+
+// do is one run: it reads the directory, reads PPMS, computes the plan, lets the guards judge it, remembers what it saw, and
+// writes.
+func (r *run) do(ctx context.Context) (*Report, error) {
+	if err := r.settleDoubts(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.recall(ctx); err != nil {
+		return nil, err
+	}
+	directory, err := r.readDirectory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	side, err := r.readPPMS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plan, seen := r.compute(directory, side)
+	if r.approve != "" {
+		if err := r.acceptApproval(ctx, &plan); err != nil {
+			return nil, err
+		}
+		plan, seen = r.compute(directory, side)
+	}
+	reconcile.Judge(&plan, r.Config.Settings().Guards, r.memory, r.Now())
+	report := &Report{Plan: plan, Run: r.id, Server: directory.Server, FirstRun: r.memory.Baseline.At.IsZero()}
+	report.Unmatched = reconcile.Unmatched(side.Accounts, append(r.memory.Links, seen.Linked...))
+	if r.writer == nil {
+		report.Requests = r.reader.Requests()
+		return report, nil
+	}
+	if err := r.remember(ctx, seen, side, &plan); err != nil {
+		return nil, err
+	}
+	err = r.write(ctx, report)
+	report.Requests = r.reader.Requests()
+	return report, err
+}
+
+// recall loads what the ledger knows.
+func (r *run) recall(ctx context.Context) (err error) {
+	if r.ledger == nil {
+		return nil
+	}
+	if r.memory, err = r.ledger.Memory(ctx, r.Now()); err != nil {
+		return err
+	}
+	r.known, err = r.ledger.Accounts(ctx)
+	return err
+}
+
+func (r *run) readDirectory(ctx context.Context) (*ldapsrc.Result, error) {
+	started := time.Now()
+	result, err := r.source.Read(ctx, ldapsrc.Request{
+		Missing: func(people []reconcile.Person) []string { return reconcile.MissingIDs(people, r.memory) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the directory was not read completely, so nothing was compared: %w", err)
+	}
+	r.Log.Debug("directory read", zap.Duration("took", time.Since(started)))
+	return result, nil
+}
+
+func (r *run) compute(directory *ldapsrc.Result, side *reconcile.PPMS) (reconcile.Plan, reconcile.Observations) {
+	plan, seen := reconcile.Compute(reconcile.Input{
+		Now: r.Now().UTC().Truncate(time.Millisecond), Settings: r.Config.Settings(), Directory: directory.Directory, PPMS: *side,
+		Memory: r.memory,
+	})
+	plan.ConfigHash = r.Config.Hash()
+	if r.file != nil {
+		plan = only(r.file, plan)
+	}
+	return plan, seen
+}
+
+// acceptApproval turns a hash on the command line into an approval, if it is that of the plan at hand.
+func (r *run) acceptApproval(ctx context.Context, plan *reconcile.Plan) error {
+	approved := *plan
+	if r.file != nil {
+		approved.Hash, approved.Changes = r.file.Hash, r.file.Changes
+	}
+	if !hashFits(r.approve, approved.Hash) {
+		return fmt.Errorf("the plan is now %s, not %s: look at it again with `ppms-syncd plan`, then approve that", approved.Hash, r.approve)
+	}
+	reconcile.Judge(plan, r.Config.Settings().Guards, r.memory, r.Now())
+	approved.Guards = plan.Guards
+	if err := r.ledger.Approve(ctx, approved, r.actor(), r.Now(), r.Now().Add(DefaultApproval)); err != nil {
+		return err
+	}
+	memory, err := r.ledger.Memory(ctx, r.Now())
+	if err != nil {
+		return err
+	}
+	r.memory = memory
+	return nil
+}
+
+// remember stores what a complete read has shown, before anything is written.
+func (r *run) remember(ctx context.Context, seen reconcile.Observations, side *reconcile.PPMS, plan *reconcile.Plan) error {
+	now := r.Now()
+	if err := r.ledger.Observe(ctx, r.id, seen, now); err != nil {
+		return err
+	}
+	records := make([]ledger.AccountSeen, len(side.Accounts))
+	present := make(map[reconcile.Key]bool, len(side.Accounts))
+	for i := range side.Accounts {
+		records[i] = ledger.AccountSeen{Account: side.Accounts[i], VerifiedAt: now}
+		present[reconcile.KeyOf(side.Accounts[i].Login)] = true
+	}
+	if err := r.ledger.SaveAccounts(ctx, records); err != nil {
+		return err
+	}
+	var gone []reconcile.Key
+	for i := range r.known {
+		if key := reconcile.KeyOf(r.known[i].Login); !present[key] {
+			gone = append(gone, key)
+		}
+	}
+	if err := r.ledger.DropAccounts(ctx, gone); err != nil {
+		return err
+	}
+	view := ledger.View{At: now, Systems: side.Systems, Units: side.Units, Admins: side.Admins}
+	if err := r.ledger.SaveView(ctx, r.id, view); err != nil {
+		return err
+	}
+	if plan.Holds() {
+		return r.ledger.HoldPlan(ctx, r.id, *plan, now)
+	}
+	return nil
+}
+
+// exit says how the program ends after this report.
+func (r *Report) exit() int {
+	switch {
+	case r.wrote && !r.allApplied():
+		return ExitPartial
+	case r.Holds():
+		return ExitHeld
+	case !r.wrote && !r.allApplied(): // a saved plan of which nothing is left to do as it stands
+		return ExitPartial
+	}
+	return ExitOK
+}
+
+// allApplied says whether every change that no guard held was applied.
+func (r *Report) allApplied() bool {
+	for i := range r.Changes {
+		if c := &r.Changes[i]; c.Held == "" && c.Outcome != reconcile.Applied {
+			return false
+		}
+	}
+	return true
+}
+
+// result is the word for the ledger and the metrics.
+func (r *Report) result() ledger.Result {
+	switch r.exit() {
+	case ExitPartial:
+		return ledger.Partial
+	case ExitHeld:
+		return ledger.Held
+	}
+	return ledger.Success
+}
+
+func (r *Report) totals() ledger.Totals {
+	t := ledger.Totals{Summary: r.Summary, Directory: r.Directory, PPMS: r.PPMS, Outcomes: map[reconcile.Outcome]int{}}
+	for i := range r.Changes {
+		if o := r.Changes[i].Outcome; o != "" {
+			t.Outcomes[o]++
+		}
+	}
+	return t
+}
+
+// errInterrupted ends a run that somebody stopped.
+var errInterrupted = errors.New("stopped before all was written; the next run goes on")

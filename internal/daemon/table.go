@@ -1,0 +1,244 @@
+package daemon
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"ppms-syncd/internal/reconcile"
+)
+
+// print shows a report as a contract for programs, or grouped by what happens for people.
+func (a *App) print(r *Report, o Output, saved string) error {
+	if o == JSON {
+		data, err := encodePlan(r)
+		if err != nil {
+			return err
+		}
+		_, err = a.Out.Write(data)
+		return err
+	}
+	p := &printer{out: a.Out, colour: a.Colour}
+	p.report(r)
+	p.verdict(r, saved)
+	return p.err
+}
+
+// MarshalJSON keeps the fields of the plan in front.
+func (r *Report) MarshalJSON() ([]byte, error) {
+	type plain struct {
+		reconcile.Plan
+		Run    int64 `json:"run,omitempty"`
+		DryRun bool  `json:"dry_run,omitempty"`
+	}
+	return json.Marshal(plain{r.Plan, r.Run, r.DryRun})
+}
+
+// section is one group of changes as people see them.
+type section struct {
+	title  string
+	colour text.Color
+	titles []string
+	has    func(c *reconcile.Change) bool
+	row    func(c *reconcile.Change) []string
+}
+
+func sections() []section {
+	guard := func(g reconcile.Guard) func(c *reconcile.Change) bool {
+		return func(c *reconcile.Change) bool { return c.Guard() == g }
+	}
+	reactivates := func(c *reconcile.Change) bool { return c.Fields[reconcile.ActiveField].To == "true" }
+	person := func(c *reconcile.Change) []string { return []string{c.Login, c.Reason} }
+	right := func(c *reconcile.Change) []string {
+		return []string{c.Login, fmt.Sprintf("%s (%d)", c.SystemName, c.System), word(*c.From) + " → " + c.To, c.Reason}
+	}
+	return []section{
+		{"New accounts", text.FgGreen, []string{"login", "name", "unit", "e-mail", "reason"}, guard(reconcile.Creations), newUserRow},
+		{
+			"Updates", text.FgYellow, []string{"login", "changes", "reason"},
+			func(c *reconcile.Change) bool { return c.Guard() == reconcile.Updates && !reactivates(c) },
+			func(c *reconcile.Change) []string { return []string{c.Login, fieldChanges(c), c.Reason} },
+		},
+		{"Reactivated", text.FgGreen, []string{"login", "reason"}, reactivates, person},
+		{"Rights given", text.FgGreen, []string{"login", "system", "level", "reason"}, guard(reconcile.Grants), right},
+		{"Rights taken back", text.FgRed, []string{"login", "system", "level", "reason"}, guard(reconcile.Revocations), right},
+		{"Deactivated", text.FgRed, []string{"login", "reason"}, guard(reconcile.Deactivations), person},
+	}
+}
+
+func newUserRow(c *reconcile.Change) []string {
+	f := func(name reconcile.Field) string { return c.Fields[name.String()].To }
+	return []string{c.Login, f(reconcile.Lname) + ", " + f(reconcile.Fname), f(reconcile.Unit), f(reconcile.Email), c.Reason}
+}
+
+func fieldChanges(c *reconcile.Change) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+		v := c.Fields[name]
+		parts = append(parts, fmt.Sprintf("%s: %s → %s", name, quoted(*v.From), v.To))
+	}
+	return strings.Join(parts, "\n")
+}
+
+func quoted(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
+// report shows the changes, what the policy leaves out, what is held back, and the guards that tripped.
+func (p *printer) report(r *Report) {
+	p.changes(r.Changes, "")
+	if len(r.Withheld) > 0 {
+		p.heading(text.Bold, "Left out by policy %s (%d)", r.Policy, len(r.Withheld))
+		p.changes(r.Withheld, "  not done: ")
+	}
+	p.issues(r.Issues)
+	p.guards(r)
+}
+
+func (p *printer) changes(changes []reconcile.Change, prefix string) {
+	for _, s := range sections() {
+		var rows [][]string
+		outcomes := false
+		for i := range changes {
+			if c := &changes[i]; s.has(c) {
+				row := s.row(c)
+				if c.Outcome != "" {
+					outcomes = true
+					row = append(row, outcome(c))
+				} else if c.Held != "" {
+					outcomes = true
+					row = append(row, "held by "+c.Held)
+				} else {
+					row = append(row, "")
+				}
+				rows = append(rows, row)
+			}
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		titles := append(slices.Clone(s.titles), "")
+		if outcomes {
+			titles[len(titles)-1] = "outcome"
+		}
+		p.heading(s.colour, "%s%s (%d)", prefix, s.title, len(rows))
+		p.table(titles, rows)
+	}
+}
+
+func outcome(c *reconcile.Change) string {
+	if c.Detail == "" {
+		return string(c.Outcome)
+	}
+	return string(c.Outcome) + ": " + c.Detail
+}
+
+func (p *printer) issues(issues []reconcile.Issue) {
+	if len(issues) == 0 {
+		return
+	}
+	p.heading(text.FgMagenta, "Held back, for somebody to look at (%d)", len(issues))
+	var rows [][]string
+	for _, i := range issues {
+		rows = append(rows, []string{string(i.Kind), i.Login, i.Detail})
+	}
+	p.table([]string{"kind", "login", "detail"}, rows)
+}
+
+func (p *printer) guards(r *Report) {
+	for _, g := range r.Guards {
+		if !g.Tripped {
+			continue
+		}
+		p.printf("\n%s\n", p.paint(text.FgRed, guardSentence(g)))
+	}
+}
+
+// guardSentence says what a guard saw.
+func guardSentence(g reconcile.GuardResult) string {
+	switch g.Name {
+	case reconcile.Shrink:
+		return fmt.Sprintf("Guard shrink: %s people or groups fewer than at the last accepted read, and %s may be missing. The whole plan is held.",
+			thousands(g.Value), thousands(g.Limit))
+	case reconcile.MinPeople:
+		return fmt.Sprintf("Guard min_people: the directory has %s, and guards.min_people asks for %s. The whole plan is held.",
+			count(g.Value, "person", "people"), thousands(g.Limit))
+	case reconcile.Revocations, reconcile.Deactivations:
+		return fmt.Sprintf("Guard %s: %s within 24 hours, and %s may be without approval. The removals are held.",
+			g.Name, count(g.Value, "person", "people"), thousands(g.Limit))
+	case reconcile.Creations, reconcile.Updates, reconcile.Grants, reconcile.ScopeGuard:
+	}
+	return fmt.Sprintf("Guard %s: %s within 24 hours, and %s may be without approval. The whole plan is held.",
+		g.Name, count(g.Value, "person", "people"), thousands(g.Limit))
+}
+
+// verdict ends the report: both sides in numbers, what became of the plan, and what to do next.
+func (p *printer) verdict(r *Report, saved string) {
+	p.printf("\nDirectory: %s, %s. PPMS: %s, %d active, of these %d managed and %d unmatched.\n", count(r.Directory.People, "person", "people"),
+		count(r.Directory.Groups, "group", "groups"), count(r.PPMS.Accounts, "account", "accounts"), r.PPMS.Active, r.PPMS.Managed, r.PPMS.Unmatched)
+	if r.FirstRun {
+		p.printf("This is the first run with this ledger: rights and deactivations of before count as staff's.\n")
+	}
+	s := r.Summary
+	switch {
+	case len(r.Changes) == 0 && len(r.Issues) == 0:
+		p.printf("%s\n", p.paint(text.FgGreen, "In sync: nothing to do."))
+		return
+	case len(r.Changes) == 0:
+		p.printf("In sync but for %s: nothing to do.\n", count(s.Issues, "issue", "issues"))
+		return
+	}
+	p.printf("%s: %d newuser, %d updateuser (%d of them deactivations), %d setright (%d of them revocations); %s.\n",
+		count(len(r.Changes), "change", "changes"), s.NewUser, s.UpdateUser, s.Deactivations, s.SetRight, s.Revocations, count(s.Issues, "issue", "issues"))
+	p.printf("Plan %s", r.Hash)
+	if saved != "" {
+		p.printf(", saved to %s", saved)
+	}
+	p.printf("\n")
+	p.next(r, saved)
+}
+
+func (p *printer) next(r *Report, saved string) {
+	held := 0
+	for i := range r.Changes {
+		if r.Changes[i].Held != "" {
+			held++
+		}
+	}
+	switch {
+	case r.Run != 0:
+		p.printf("Run %d: %s.\n", r.Run, outcomes(r.Changes))
+		if held > 0 {
+			p.printf("When you have looked at what is held: ppms-syncd approve %s, and the next run does it.\n", shortHash(r.Hash))
+		}
+	case held > 0 && saved != "":
+		p.printf("%s would be held. When you have looked at them: ppms-syncd apply %s --approve %s\n", count(held, "change", "changes"), saved, shortHash(r.Hash))
+	case held > 0:
+		p.printf("%s would be held. Save the plan with -o FILE, look at it, then: ppms-syncd apply FILE --approve %s\n",
+			count(held, "change", "changes"), shortHash(r.Hash))
+	case saved != "":
+		p.printf("Nothing was written. To do it: ppms-syncd apply %s\n", saved)
+	default:
+		p.printf("Nothing was written. To do it: ppms-syncd apply\n")
+	}
+}
+
+// outcomes counts what became of the changes.
+func outcomes(changes []reconcile.Change) string {
+	n := map[reconcile.Outcome]int{}
+	for i := range changes {
+		n[changes[i].Outcome]++
+	}
+	var parts []string
+	for _, o := range slices.Sorted(maps.Keys(n)) {
+		parts = append(parts, fmt.Sprintf("%d %s", n[o], o))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,307 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ppms-syncd/internal/ppms"
+	"ppms-syncd/internal/reconcile"
+)
+
+const (
+	// tooMany failures in a row end the writing: PPMS or the way to it is broken.
+	tooMany = 5
+	// finishing is how long a write that was begun, and its read-back, may take after the run was told to stop.
+	finishing = 25 * time.Second
+)
+
+// pen writes changes one after the other. Each is read again before it is written, journalled before it is sent, and known
+// only once it was read back.
+type pen struct {
+	*run
+	ctx      context.Context //nolint:containedctx // the one context in which a write may be begun
+	failures int             // in a row
+	broken   error           // the ledger failed: nothing more may be sent
+	missing  map[string]bool // logins whose newuser was not applied
+	step     func()
+}
+
+// write does what the guards let through, in the order of the plan: newuser, updateuser, grants, revocations, deactivations.
+func (r *run) write(ctx context.Context, report *Report) error {
+	var todo []*reconcile.Change
+	for i := range report.Changes {
+		c := &report.Changes[i]
+		switch {
+		case c.Held != "":
+			c.Outcome, c.Detail = reconcile.HeldBack, "held by guard "+c.Held
+		case c.Outcome == "":
+			todo = append(todo, c)
+		}
+	}
+	show, done := r.progress("changes", len(todo)), 0
+	p := &pen{run: r, ctx: ctx, missing: map[string]bool{}, step: func() { done++; show(done) }}
+	report.wrote = len(todo) > 0
+	first, rights, last := phases(todo)
+	p.users(first)
+	p.rights(rights)
+	p.users(last)
+	if p.broken != nil {
+		return p.broken
+	}
+	if ctx.Err() != nil && !report.allApplied() {
+		return errInterrupted
+	}
+	return nil
+}
+
+// phases splits the changes: accounts are made and kept right before anybody gets rights, and deactivated when all else is done.
+func phases(todo []*reconcile.Change) (first, rights, last []*reconcile.Change) {
+	for _, c := range todo {
+		switch {
+		case c.Kind == reconcile.SetRight:
+			rights = append(rights, c)
+		case c.Guard() == reconcile.Deactivations:
+			last = append(last, c)
+		default:
+			first = append(first, c)
+		}
+	}
+	return first, rights, last
+}
+
+// stopped says why nothing more may be begun; "" if it may.
+func (p *pen) stopped() string {
+	switch {
+	case p.broken != nil:
+		return "the ledger failed"
+	case p.ctx.Err() != nil:
+		return "the run was stopped"
+	case p.failures >= tooMany:
+		return fmt.Sprintf("writing ended after %d failures in a row", tooMany)
+	}
+	return ""
+}
+
+func (p *pen) users(changes []*reconcile.Change) {
+	for _, c := range changes {
+		if why := p.stopped(); why != "" {
+			c.Outcome, c.Detail = reconcile.NotSent, why
+			continue
+		}
+		p.user(c)
+		if c.Kind == reconcile.NewUser && c.Outcome != reconcile.Applied {
+			p.missing[c.Login] = true
+		}
+		p.step()
+	}
+}
+
+// finish is the context for what must not be torn apart: a write with its read-back.
+func (p *pen) finish() (context.Context, context.CancelFunc) {
+	if p.ctx.Err() == nil {
+		// Told to stop in the middle, the write still gets its time.
+		ctx, cancel := context.WithCancel(context.WithoutCancel(p.ctx))
+		stop := context.AfterFunc(p.ctx, func() { time.AfterFunc(finishing, cancel) })
+		return ctx, func() { stop(); cancel() }
+	}
+	return context.WithTimeout(context.WithoutCancel(p.ctx), finishing)
+}
+
+// user writes one account.
+func (p *pen) user(c *reconcile.Change) {
+	ctx, cancel := p.finish()
+	defer cancel()
+	now, exists, err := p.writer.User(ctx, c.Login)
+	if err != nil {
+		p.skip(c, reconcile.NotSent, "it could not be read before the write: "+err.Error())
+		return
+	}
+	if why := staleUser(c, &now, exists); why != "" {
+		p.skip(c, reconcile.Stale, why)
+		return
+	}
+	entry, ok := p.intend(c)
+	if !ok {
+		return
+	}
+	fields := sent(c)
+	if c.Kind == reconcile.NewUser {
+		err = p.writer.NewUser(ctx, c.Login, fields)
+	} else {
+		err = p.writer.UpdateUser(ctx, now.Login, fields)
+	}
+	outcome, detail := p.userOutcome(ctx, c, err)
+	p.settle(c, entry, outcome, detail)
+}
+
+// sent are the fields of the request.
+func sent(c *reconcile.Change) map[string]string {
+	fields := make(map[string]string, len(c.Fields))
+	for name, v := range c.Fields {
+		fields[name] = v.To
+	}
+	return fields
+}
+
+// staleUser says what is no longer as the plan had it.
+func staleUser(c *reconcile.Change, now *ppms.User, exists bool) string {
+	if c.Kind == reconcile.NewUser {
+		if exists {
+			return "the account exists by now"
+		}
+		return ""
+	}
+	if !exists {
+		return "the account is gone"
+	}
+	_, switches := c.Fields[reconcile.ActiveField]
+	if !switches && !now.Active {
+		return "the account is inactive by now"
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+		v := c.Fields[name]
+		if have := fieldOf(&now.Account, name); v.From != nil && have != *v.From {
+			return fmt.Sprintf("%s is %q by now, not %q", name, have, *v.From)
+		}
+	}
+	return ""
+}
+
+func fieldOf(a *reconcile.Account, name string) string {
+	if name == reconcile.ActiveField {
+		return fmt.Sprint(a.Active)
+	}
+	if f, ok := reconcile.FieldNamed(name); ok {
+		return a.Fields[f]
+	}
+	return ""
+}
+
+// userOutcome finds out what became of a write that was begun.
+func (p *pen) userOutcome(ctx context.Context, c *reconcile.Change, answer error) (reconcile.Outcome, string) {
+	switch ppms.FateOf(answer) {
+	case ppms.NeverSent:
+		return reconcile.NotSent, answer.Error()
+	case ppms.Rejected:
+		return reconcile.Refused, answer.Error()
+	case ppms.Confirmed, ppms.Unknown:
+	}
+	now, exists, err := p.writer.User(ctx, c.Login)
+	if err != nil {
+		return reconcile.InDoubt, joinDetails(answer, fmt.Errorf("and it could not be read back: %w", err))
+	}
+	outcome, detail := userState(c, &now, exists)
+	if outcome == reconcile.Applied {
+		return outcome, detail
+	}
+	return outcome, joinDetails(answer, detailError(detail))
+}
+
+// userState compares a change with what PPMS has now. A new account counts as ours if its e-mail or last name is the one that
+// was sent; what else PPMS made of the fields is for the next plan.
+func userState(c *reconcile.Change, now *ppms.User, exists bool) (reconcile.Outcome, string) {
+	if !exists {
+		return reconcile.NotApplied, "PPMS does not have the account"
+	}
+	var other []string
+	same := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+		want, have := c.Fields[name].To, fieldOf(&now.Account, name)
+		f, isField := reconcile.FieldNamed(name)
+		same[name] = want == have || isField && reconcile.Same(f, want, have)
+		if !same[name] {
+			other = append(other, fmt.Sprintf("%s is %q, not %q", name, have, want))
+		}
+	}
+	detail := strings.Join(other, "; ")
+	if c.Kind == reconcile.NewUser && (same["email"] || same["lname"]) {
+		if detail != "" {
+			detail = "created, but PPMS has " + detail
+		}
+		return reconcile.Applied, detail
+	}
+	if len(other) > 0 {
+		return reconcile.NotApplied, "PPMS has " + detail
+	}
+	return reconcile.Applied, ""
+}
+
+type detailError string
+
+func (d detailError) Error() string { return string(d) }
+
+func joinDetails(errs ...error) string {
+	var parts []string
+	for _, err := range errs {
+		if err != nil {
+			parts = append(parts, err.Error())
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// intend journals a change before it is sent.
+func (p *pen) intend(c *reconcile.Change) (int64, bool) {
+	entry, err := p.ledger.Intend(context.WithoutCancel(p.ctx), p.id, *c, p.Now())
+	if err != nil {
+		p.broken = err
+		c.Outcome, c.Detail = reconcile.NotSent, "it could not be journalled: "+err.Error()
+		return 0, false
+	}
+	return entry, true
+}
+
+// settle journals what became of it.
+func (p *pen) settle(c *reconcile.Change, entry int64, outcome reconcile.Outcome, detail string) {
+	c.Outcome, c.Detail = outcome, detail
+	if err := p.ledger.Settle(context.WithoutCancel(p.ctx), entry, outcome, detail, p.Now()); err != nil {
+		p.broken = err
+	}
+	p.count(outcome)
+	p.logChange(c)
+}
+
+// skip journals a change that was never sent.
+func (p *pen) skip(c *reconcile.Change, outcome reconcile.Outcome, detail string) {
+	c.Outcome, c.Detail = outcome, detail
+	if err := p.ledger.Record(context.WithoutCancel(p.ctx), p.id, *c, outcome, detail, p.Now()); err != nil {
+		p.broken = err
+	}
+	p.count(outcome)
+	p.logChange(c)
+}
+
+func (p *pen) count(outcome reconcile.Outcome) {
+	if outcome == reconcile.NotSent || outcome == reconcile.InDoubt {
+		p.failures++
+	} else {
+		p.failures = 0
+	}
+}
+
+func (p *pen) logChange(c *reconcile.Change) {
+	fields := []zap.Field{
+		zap.String("kind", string(c.Kind)), zap.String("login", c.Login), zap.String("outcome", string(c.Outcome)),
+		zap.String("reason", c.Reason),
+	}
+	if c.Kind == reconcile.SetRight {
+		fields = append(fields, zap.Int("system", c.System), zap.String("from", *c.From), zap.String("to", c.To))
+	} else {
+		fields = append(fields, zap.Strings("fields", slices.Sorted(maps.Keys(c.Fields))))
+	}
+	if c.Detail != "" {
+		fields = append(fields, zap.String("detail", c.Detail))
+	}
+	if c.Outcome == reconcile.Applied {
+		p.Log.Info("change", fields...)
+	} else {
+		p.Log.Warn("change", fields...)
+	}
+}
+

@@ -1,0 +1,167 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"ppms-syncd/internal/ppms"
+	"ppms-syncd/internal/reconcile"
+)
+
+// posted is a setright that was sent and waits for its read-back.
+type posted struct {
+	*reconcile.Change
+	entry  int64
+	answer error
+}
+
+// rights writes rights person by person, so that one getuserrights serves all of somebody's changes, and then reads them back
+// system by system.
+func (p *pen) rights(changes []*reconcile.Change) {
+	var out []posted
+	for len(changes) > 0 {
+		n := 1
+		for n < len(changes) && changes[n].Login == changes[0].Login {
+			n++
+		}
+		out = append(out, p.rightsOf(changes[:n])...)
+		changes = changes[n:]
+	}
+	p.readBack(out)
+}
+
+// rightsOf writes the rights of one person.
+func (p *pen) rightsOf(changes []*reconcile.Change) (out []posted) {
+	login := changes[0].Login
+	why := p.stopped()
+	if why == "" && p.missing[login] {
+		why = "the account was not created"
+	}
+	if why != "" {
+		for _, c := range changes {
+			c.Outcome, c.Detail = reconcile.NotSent, why
+		}
+		return nil
+	}
+	ctx, cancel := p.finish()
+	defer cancel()
+	have, err := p.writer.UserRights(ctx, login)
+	for _, c := range changes {
+		switch {
+		case err != nil:
+			p.skip(c, reconcile.NotSent, "the rights could not be read before the write: "+err.Error())
+		case p.stopped() != "":
+			c.Outcome, c.Detail = reconcile.NotSent, p.stopped()
+		case staleRight(c, have[c.System]) != "":
+			p.skip(c, reconcile.Stale, staleRight(c, have[c.System]))
+		default:
+			if sent, ok := p.right(ctx, c); ok {
+				out = append(out, sent)
+			}
+		}
+		p.step()
+	}
+	return out
+}
+
+// staleRight says what is no longer as the plan had it. Whether PPMS lists a right that was set to D is not known, so that D
+// and none are taken for the same.
+func staleRight(c *reconcile.Change, have reconcile.Level) string {
+	from, _ := reconcile.ParseLevel(*c.From)
+	if have == reconcile.Superuser {
+		return "it is S by now"
+	}
+	if have == from || from == reconcile.Deactivated && have == reconcile.None {
+		return ""
+	}
+	return fmt.Sprintf("it is %s by now, not %s", word(have.String()), word(*c.From))
+}
+
+func word(level string) string {
+	if level == "" {
+		return "none"
+	}
+	return level
+}
+
+// right sends one setright. False means that its outcome is known already.
+func (p *pen) right(ctx context.Context, c *reconcile.Change) (posted, bool) {
+	entry, ok := p.intend(c)
+	if !ok {
+		return posted{}, false
+	}
+	level, _ := reconcile.ParseLevel(c.To)
+	err := p.writer.SetRight(ctx, c.Login, c.System, level)
+	switch ppms.FateOf(err) {
+	case ppms.NeverSent:
+		p.settle(c, entry, reconcile.NotSent, err.Error())
+		return posted{}, false
+	case ppms.Rejected:
+		p.settle(c, entry, reconcile.Refused, err.Error())
+		return posted{}, false
+	case ppms.Unknown:
+		p.failures++
+	case ppms.Confirmed:
+		p.failures = 0
+	}
+	return posted{c, entry, err}, true
+}
+
+// readBack finds out what became of the rights that were sent: one getsysrights a system, and where that does not show the
+// change, the person's own list before anything is concluded.
+func (p *pen) readBack(out []posted) {
+	if len(out) == 0 {
+		return
+	}
+	systems := map[int]bool{}
+	for _, c := range out {
+		systems[c.System] = true
+	}
+	ctx, cancel := p.finish()
+	defer cancel()
+	found := map[int]map[reconcile.Key]reconcile.Level{}
+	for _, id := range slices.Sorted(maps.Keys(systems)) {
+		rights, err := p.writer.SystemRights(ctx, id)
+		if err != nil {
+			continue // each person's own list decides
+		}
+		found[id] = make(map[reconcile.Key]reconcile.Level, len(rights))
+		for _, r := range rights {
+			found[id][reconcile.KeyOf(r.Login)] = r.Level
+		}
+	}
+	for _, c := range out {
+		if levels := found[c.System]; levels != nil && isSet(c.Change, levels[reconcile.KeyOf(c.Login)]) {
+			p.settle(c.Change, c.entry, reconcile.Applied, "")
+			continue
+		}
+		outcome, detail := p.rightState(ctx, c.Change)
+		if outcome != reconcile.Applied {
+			detail = joinDetails(c.answer, detailError(detail))
+		}
+		p.settle(c.Change, c.entry, outcome, detail)
+	}
+}
+
+// rightState asks for the person's own list.
+func (p *pen) rightState(ctx context.Context, c *reconcile.Change) (reconcile.Outcome, string) {
+	return rightState(ctx, p.writer.Reader, c)
+}
+
+func rightState(ctx context.Context, reader *ppms.Reader, c *reconcile.Change) (reconcile.Outcome, string) {
+	have, err := reader.UserRights(ctx, c.Login)
+	if err != nil {
+		return reconcile.InDoubt, "it could not be read back: " + err.Error()
+	}
+	if level := have[c.System]; !isSet(c, level) {
+		return reconcile.NotApplied, fmt.Sprintf("PPMS has %s, not %s", word(level.String()), c.To)
+	}
+	return reconcile.Applied, ""
+}
+
+// isSet says whether a right is what the change makes it; a D may show as nothing at all.
+func isSet(c *reconcile.Change, have reconcile.Level) bool {
+	return have.String() == c.To || c.To == reconcile.Deactivated.String() && have == reconcile.None
+}

@@ -1,0 +1,182 @@
+package ppmssim
+
+import (
+	"bytes"
+	_ "embed" // the example is the default
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// Seed is all that a PPMS knows, as far as the simulator goes. In a file it is YAML (or JSON, which is YAML):
+//
+//	users:   [{login, lname, fname, email, phone, bcode, affiliation, unitlogin, active: true, admin: false,
+//	           mustchpwd: false, mustchbcode: false, userid, pwd}]
+//	units:   [{unitlogin, unitname, headname, heademail, unitbcode, department, institution, address, affiliation,
+//	           ext: false, active: true, admname, admemail, creationdate: 2022/04/05}]
+//	systems: [{id, rawid, facility, type, name, localisation, active: true, schedules: true, stats: true, bookable: true,
+//	           autonomyrequired: true, autonomyrequiredafterhours: false}]
+//	rights:  [{login, system, level}]
+//
+// Only login, unitlogin, id, and the three of a right must be given; what is absent is empty or as shown. The file
+// testdata/seed.yaml is a commented example.
+type Seed struct {
+	Users   []User   `yaml:"users"   json:"users"`
+	Units   []Unit   `yaml:"units"   json:"units"`
+	Systems []System `yaml:"systems" json:"systems"`
+	Rights  []Right  `yaml:"rights"  json:"rights"`
+}
+
+// User is an account. The fields are named as getuser's columns.
+type User struct {
+	Login       string `yaml:"login"       json:"login"`
+	Lname       string `yaml:"lname"       json:"lname"`
+	Fname       string `yaml:"fname"       json:"fname"`
+	Email       string `yaml:"email"       json:"email"`
+	Phone       string `yaml:"phone"       json:"phone"`
+	Bcode       string `yaml:"bcode"       json:"bcode"`
+	Affiliation string `yaml:"affiliation" json:"affiliation"`
+	Unitlogin   string `yaml:"unitlogin"   json:"unitlogin"`
+	Mustchpwd   bool   `yaml:"mustchpwd"   json:"mustchpwd"`
+	Mustchbcode bool   `yaml:"mustchbcode" json:"mustchbcode"`
+	Active      bool   `yaml:"active"      json:"active"`
+	Admin       bool   `yaml:"admin"       json:"admin"`
+	UserID      int    `yaml:"userid"      json:"userid"` // 0: the next free number
+	// Pwd is what auth compares; it is kept in the clear, so never give the simulator a real one. "" lets nobody log in.
+	Pwd string `yaml:"pwd" json:"pwd,omitempty"`
+}
+
+// Unit is a PPMS group: who pays. The fields are named as getgroup's columns.
+type Unit struct {
+	Unitlogin    string `yaml:"unitlogin"    json:"unitlogin"`
+	Unitname     string `yaml:"unitname"     json:"unitname"`
+	Headname     string `yaml:"headname"     json:"headname"`
+	Heademail    string `yaml:"heademail"    json:"heademail"`
+	Unitbcode    string `yaml:"unitbcode"    json:"unitbcode"`
+	Department   string `yaml:"department"   json:"department"`
+	Institution  string `yaml:"institution"  json:"institution"`
+	Address      string `yaml:"address"      json:"address"`
+	Affiliation  string `yaml:"affiliation"  json:"affiliation"`
+	Ext          bool   `yaml:"ext"          json:"ext"`
+	Active       bool   `yaml:"active"       json:"active"`
+	Admname      string `yaml:"admname"      json:"admname"`
+	Admemail     string `yaml:"admemail"     json:"admemail"`
+	Creationdate string `yaml:"creationdate" json:"creationdate"` // YYYY/MM/DD
+}
+
+// System is a bookable instrument.
+type System struct {
+	ID                         int    `yaml:"id"                         json:"id"`
+	RawID                      string `yaml:"rawid"                      json:"rawid,omitempty"` // what getsystems shows instead of the id
+	Facility                   int    `yaml:"facility"                   json:"facility"`        // core facility ref
+	Type                       string `yaml:"type"                       json:"type"`
+	Name                       string `yaml:"name"                       json:"name"`
+	Localisation               string `yaml:"localisation"               json:"localisation"`
+	Active                     bool   `yaml:"active"                     json:"active"`
+	Schedules                  bool   `yaml:"schedules"                  json:"schedules"`
+	Stats                      bool   `yaml:"stats"                      json:"stats"`
+	Bookable                   bool   `yaml:"bookable"                   json:"bookable"`
+	AutonomyRequired           bool   `yaml:"autonomyrequired"           json:"autonomyrequired"`
+	AutonomyRequiredAfterHours bool   `yaml:"autonomyrequiredafterhours" json:"autonomyrequiredafterhours"`
+}
+
+// Right is the level (D, N, A or S) of an account on a system.
+type Right struct {
+	Login  string `yaml:"login"  json:"login"`
+	System int    `yaml:"system" json:"system"`
+	Level  string `yaml:"level"  json:"level"`
+}
+
+// UnmarshalYAML gives what the file leaves out its default.
+func (u *User) UnmarshalYAML(node ast.Node) error {
+	type plain User
+	v := plain{Active: true}
+	err := yaml.NodeToValue(node, &v, yaml.Strict())
+	*u = User(v)
+	return err
+}
+
+// UnmarshalYAML gives what the file leaves out its default.
+func (u *Unit) UnmarshalYAML(node ast.Node) error {
+	type plain Unit
+	v := plain{Active: true}
+	err := yaml.NodeToValue(node, &v, yaml.Strict())
+	*u = Unit(v)
+	return err
+}
+
+// UnmarshalYAML gives what the file leaves out its default.
+func (s *System) UnmarshalYAML(node ast.Node) error {
+	type plain System
+	v := plain{Active: true, Schedules: true, Stats: true, Bookable: true, AutonomyRequired: true}
+	err := yaml.NodeToValue(node, &v, yaml.Strict())
+	*s = System(v)
+	return err
+}
+
+//go:embed testdata/seed.yaml
+var example []byte
+
+// DefaultSeed is a small facility: two core facilities with systems, units, accounts, rights, and the odd cases that real
+// ones have.
+func DefaultSeed() Seed {
+	seed, err := parseSeed("testdata/seed.yaml", example)
+	if err != nil { // it is part of the program, and a test reads it
+		panic(err)
+	}
+	return seed
+}
+
+// ReadSeed reads a seed from a file. Errors name path, line and column; mistakes in what the file says, such as a right of
+// nobody, come all at once.
+func ReadSeed(path string) (Seed, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return Seed{}, fmt.Errorf("cannot read the seed: %w", err)
+	}
+	return parseSeed(path, data)
+}
+
+func parseSeed(path string, data []byte) (Seed, error) {
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return Seed{}, located(path, err)
+	}
+	var seed Seed
+	err = yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&seed)
+	if err != nil {
+		return Seed{}, located(path, err)
+	}
+	var all []error
+	for _, m := range check(&seed, exactKey) {
+		all = append(all, fmt.Errorf("%s:%s: %s", path, position(file, m.at), m.text))
+	}
+	return seed, errors.Join(all...)
+}
+
+// located puts path, line and column before the message of the YAML library, which would print an excerpt of the file.
+func located(path string, err error) error {
+	if e, ok := errors.AsType[yaml.Error](err); ok && e.GetToken() != nil {
+		pos := e.GetToken().Position
+		return fmt.Errorf("%s:%d:%d: %s", path, pos.Line, pos.Column, e.GetMessage())
+	}
+	return fmt.Errorf("%s:1:1: %w", path, err)
+}
+
+// position finds the line and column of the value at a YAML path; of the beginning where the file has no such value.
+func position(file *ast.File, at string) string {
+	p, err := yaml.PathString(at)
+	if err != nil {
+		return "1:1"
+	}
+	node, err := p.FilterFile(file)
+	if err != nil || node == nil {
+		return "1:1"
+	}
+	pos := node.GetToken().Position
+	return fmt.Sprintf("%d:%d", pos.Line, pos.Column)
+}
