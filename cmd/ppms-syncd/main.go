@@ -5,15 +5,18 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
 )
 
 // version is set by the linker (see the Makefile).
-var version string //nolint:gochecknoglobals // the linker can set nothing else
+var version string
 
 func main() {
+	log.SetOutput(io.Discard) // net/http prints there what servers sent unasked, which might repeat the API key
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(execute(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))

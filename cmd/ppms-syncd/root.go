@@ -33,7 +33,7 @@ type program struct {
 // execute runs one command line and returns the exit code.
 func execute(ctx context.Context, args []string, s streams) int {
 	p := &program{streams: s}
-	root := p.root()
+	root := p.root() //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -195,4 +195,3 @@ func buildVersion() string {
 	}
 	return "devel"
 }
-

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,7 +19,7 @@ import (
 func (p *program) terminal() daemon.Terminal {
 	t := daemon.Terminal{Colour: isTerminal(p.out) && os.Getenv("NO_COLOR") == ""}
 	if isTerminal(p.err) {
-		t.Progress = p.progress
+		t.Watch = p.progress
 	}
 	if isTerminal(p.err) && isTerminal(p.in) {
 		t.Ask = p.ask
@@ -42,7 +43,7 @@ func (p *program) progress(what string, total int) daemon.Step {
 func (p *program) ask(question string) bool {
 	_, _ = fmt.Fprintf(p.err, "%s [yes/no] ", question)
 	line, err := bufio.NewReader(p.in).ReadString('\n')
-	if err != nil && err != io.EOF { //nolint:errorlint // bufio returns it bare
+	if err != nil && !errors.Is(err, io.EOF) {
 		return false
 	}
 	return strings.EqualFold(strings.TrimSpace(line), "yes")

@@ -31,9 +31,9 @@ type App struct {
 
 // Terminal is what is known of the person who looks on.
 type Terminal struct {
-	Colour   bool
-	Progress func(what string, total int) Step // nil: nobody watches
-	Ask      func(question string) bool        // nil: nobody answers, which means no
+	Colour bool
+	Watch  func(what string, total int) Step // shows progress; nil: nobody watches
+	Ask    func(question string) bool        // nil: nobody answers, which means no
 }
 
 // Step moves a progress display to done; with done at the total it goes away.
@@ -41,10 +41,10 @@ type Step func(done int)
 
 // progress never returns nil.
 func (a *App) progress(what string, total int) Step {
-	if a.Terminal.Progress == nil || total == 0 {
+	if a.Watch == nil || total == 0 {
 		return func(int) {}
 	}
-	return a.Terminal.Progress(what, total)
+	return a.Watch(what, total)
 }
 
 // actor is who acts, for the journal.

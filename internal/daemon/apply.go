@@ -163,7 +163,7 @@ func (a *App) apply(ctx context.Context, file *reconcile.Plan, approve string) (
 	}
 	report, err := r.do(ctx)
 	err = timedOut(ctx, err)
-	return report, errors.Join(err, r.conclude(report, err))
+	return report, errors.Join(err, r.conclude(ctx, report, err))
 }
 
 // newRun makes a run that may write.
@@ -185,7 +185,7 @@ func (a *App) newRun(ctx context.Context) (*run, error) {
 }
 
 // conclude stores how the run ended, however it ended, and forgets what is older than ledger.keep.
-func (r *run) conclude(report *Report, failure error) error {
+func (r *run) conclude(ctx context.Context, report *Report, failure error) error {
 	result := ledger.RunResult{Finished: r.Now(), Result: ledger.Failed}
 	if report != nil {
 		result.Result, result.PlanHash, result.Totals = report.result(), report.Hash, report.totals()
@@ -196,7 +196,7 @@ func (r *run) conclude(report *Report, failure error) error {
 			result.Result = ledger.Failed
 		}
 	}
-	ctx := context.Background() // the run may have been stopped, and its end must be on record all the same
+	ctx = context.WithoutCancel(ctx) // the run may have been stopped, and its end must be on record all the same
 	if err := r.ledger.FinishRun(ctx, r.id, result); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 //go:embed demo
-var demoFiles embed.FS //nolint:gochecknoglobals // the compiler can set nothing else
+var demoFiles embed.FS
 
 // DemoOptions say how the demo is shown.
 type DemoOptions struct {
@@ -45,7 +45,7 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	a, stop, err := startDemo(dir, o)
+	a, stop, err := startDemo(dir, o) //nolint:contextcheck // the servers end when they are stopped
 	if err != nil {
 		return err
 	}

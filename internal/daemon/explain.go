@@ -267,12 +267,11 @@ func (x *explanation) account(p *printer) {
 	for f := range reconcile.Field(reconcile.NumFields) {
 		rows = append(rows, []string{f.String(), a.Fields[f]})
 	}
-	switch link := x.view.Link; {
-	case link == nil:
-		rows = append(rows, []string{"managed", "no: it is local, and ppms-syncd never writes it"})
-	default:
-		rows = append(rows, []string{"managed", fmt.Sprintf("yes: linked to %s since %s (%s)", link.DN, clock(link.Since), link.Origin)})
+	managed := "no: it is local, and ppms-syncd never writes it"
+	if link := x.view.Link; link != nil {
+		managed = fmt.Sprintf("yes: linked to %s since %s (%s)", link.DN, clock(link.Since), link.Origin)
 	}
+	rows = append(rows, []string{"managed", managed})
 	if x.view.Untouchable != "" {
 		rows = append(rows, []string{"never written", "the account is " + x.view.Untouchable})
 	}

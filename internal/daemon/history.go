@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
@@ -73,16 +74,16 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 }
 
 func tripped(plan *reconcile.Plan) string {
-	var s string
+	var parts []string
 	for _, g := range plan.Guards {
 		if g.Tripped {
-			s += fmt.Sprintf("%s: %d, limit %d. ", g.Name, g.Value, g.Limit)
+			parts = append(parts, fmt.Sprintf("%s: %d, limit %d", g.Name, g.Value, g.Limit))
 		}
 	}
-	if s == "" {
-		s = "removals that need an approval"
+	if len(parts) == 0 {
+		return "removals that need an approval"
 	}
-	return s
+	return strings.Join(parts, "; ")
 }
 
 func resultWord(r *ledger.Run) string {
@@ -93,19 +94,19 @@ func resultWord(r *ledger.Run) string {
 }
 
 func changesWord(r *ledger.Run) string {
-	var s string
+	var parts []string
 	for _, o := range []reconcile.Outcome{
 		reconcile.Applied, reconcile.HeldBack, reconcile.Refused, reconcile.NotSent, reconcile.Stale, reconcile.NotApplied,
 		reconcile.DoesNotStick, reconcile.InDoubt,
 	} {
 		if n := r.Totals.Outcomes[o]; n > 0 {
-			s += fmt.Sprintf("%d %s ", n, o)
+			parts = append(parts, fmt.Sprintf("%d %s", n, o))
 		}
 	}
-	if s == "" {
+	if len(parts) == 0 {
 		return "none"
 	}
-	return s
+	return strings.Join(parts, ", ")
 }
 
 func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {

@@ -107,11 +107,11 @@ func chooseEntry(read *ldapsrc.Result, login, dn string) (*reconcile.Person, err
 	case dn != "":
 		return nil, fmt.Errorf("the directory has no entry %s among those that are read", dn)
 	}
-	why := ""
+	var why []string
 	for _, e := range read.Elsewhere {
-		why += fmt.Sprintf("; %s: %s", e.DN, e.Why)
+		why = append(why, fmt.Sprintf("; %s: %s", e.DN, e.Why))
 	}
-	return nil, fmt.Errorf("the directory has no entry with the login %s among those that are read%s", login, why)
+	return nil, fmt.Errorf("the directory has no entry with the login %s among those that are read%s", login, strings.Join(why, ""))
 }
 
 // Unlink makes an account local: it is never written again until somebody links it.
@@ -203,4 +203,3 @@ func (r *run) relink(ctx context.Context, links []reconcile.Link, yes bool) erro
 	p.printf("Linked %s.\n", count(len(links), "account", "accounts"))
 	return p.err
 }
-

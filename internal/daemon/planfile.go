@@ -53,7 +53,7 @@ func encodePlan(plan any) ([]byte, error) {
 
 // loadPlan reads a plan file and refuses one that was changed, is older than a day, or was made under another configuration.
 func loadPlan(path, configHash string, now time.Time) (*reconcile.Plan, error) {
-	file, err := os.Open(path)
+	file, err := os.Open(filepath.Clean(path))
 	if err != nil {
 		return nil, fmt.Errorf("read the plan: %w", err)
 	}

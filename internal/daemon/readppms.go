@@ -91,8 +91,10 @@ func (l *lists) logins() ([]string, error) {
 		what  string
 		empty bool
 	}{
-		{"active users", len(l.active) == 0}, {"systems", len(l.systems) == 0},
-		{"units", len(l.units) == 0}, {"administrators", len(l.admins) == 0},
+		{"active users", len(l.active) == 0},
+		{"systems", len(l.systems) == 0},
+		{"units", len(l.units) == 0},
+		{"administrators", len(l.admins) == 0},
 	} {
 		if list.empty {
 			return nil, fmt.Errorf("PPMS lists no %s, which cannot be: its answer is not whole, or the key may not see them", list.what)

@@ -59,7 +59,8 @@ func sections() []section {
 	return []section{
 		{"New accounts", text.FgGreen, []string{"login", "name", "unit", "e-mail", "reason"}, guard(reconcile.Creations), newUserRow},
 		{
-			"Updates", text.FgYellow, []string{"login", "changes", "reason"},
+			"Updates", text.FgYellow,
+			[]string{"login", "changes", "reason"},
 			func(c *reconcile.Change) bool { return c.Guard() == reconcile.Updates && !reactivates(c) },
 			func(c *reconcile.Change) []string { return []string{c.Login, fieldChanges(c), c.Reason} },
 		},
@@ -99,7 +100,22 @@ func (p *printer) report(r *Report) {
 		p.changes(r.Withheld, "  not done: ")
 	}
 	p.issues(r.Issues)
+	p.unmatched(r.Unmatched)
 	p.guards(r)
+}
+
+// unmatched names the accounts that are nobody's, as far as they fit.
+func (p *printer) unmatched(logins []string) {
+	if len(logins) == 0 {
+		return
+	}
+	const fit = 20
+	more := ""
+	if n := len(logins) - fit; n > 0 {
+		logins, more = logins[:fit], fmt.Sprintf(" and %s more (ppms-syncd history --unmatched, after the first run)", thousands(n))
+	}
+	p.heading(text.Bold, "Active accounts that nobody in the directory is linked to; never written")
+	p.printf("  %s%s\n", harmless(strings.Join(logins, ", ")), more)
 }
 
 func (p *printer) changes(changes []reconcile.Change, prefix string) {

@@ -25,7 +25,6 @@ const (
 // only once it was read back.
 type pen struct {
 	*run
-	ctx      context.Context //nolint:containedctx // the one context in which a write may be begun
 	failures int             // in a row
 	broken   error           // the ledger failed: nothing more may be sent
 	missing  map[string]bool // logins whose newuser was not applied
@@ -45,12 +44,12 @@ func (r *run) write(ctx context.Context, report *Report) error {
 		}
 	}
 	show, done := r.progress("changes", len(todo)), 0
-	p := &pen{run: r, ctx: ctx, missing: map[string]bool{}, step: func() { done++; show(done) }}
+	p := &pen{run: r, missing: map[string]bool{}, step: func() { done++; show(done) }}
 	report.wrote = len(todo) > 0
 	first, rights, last := phases(todo)
-	p.users(first)
-	p.rights(rights)
-	p.users(last)
+	p.users(ctx, first)
+	p.rights(ctx, rights)
+	p.users(ctx, last)
 	if p.broken != nil {
 		return p.broken
 	}
@@ -76,11 +75,11 @@ func phases(todo []*reconcile.Change) (first, rights, last []*reconcile.Change) 
 }
 
 // stopped says why nothing more may be begun; "" if it may.
-func (p *pen) stopped() string {
+func (p *pen) stopped(ctx context.Context) string {
 	switch {
 	case p.broken != nil:
 		return "the ledger failed"
-	case p.ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return "the run was stopped"
 	case p.failures >= tooMany:
 		return fmt.Sprintf("writing ended after %d failures in a row", tooMany)
@@ -88,13 +87,13 @@ func (p *pen) stopped() string {
 	return ""
 }
 
-func (p *pen) users(changes []*reconcile.Change) {
+func (p *pen) users(ctx context.Context, changes []*reconcile.Change) {
 	for _, c := range changes {
-		if why := p.stopped(); why != "" {
+		if why := p.stopped(ctx); why != "" {
 			c.Outcome, c.Detail = reconcile.NotSent, why
 			continue
 		}
-		p.user(c)
+		p.user(ctx, c)
 		if c.Kind == reconcile.NewUser && c.Outcome != reconcile.Applied {
 			p.missing[c.Login] = true
 		}
@@ -102,31 +101,28 @@ func (p *pen) users(changes []*reconcile.Change) {
 	}
 }
 
-// finish is the context for what must not be torn apart: a write with its read-back.
-func (p *pen) finish() (context.Context, context.CancelFunc) {
-	if p.ctx.Err() == nil {
-		// Told to stop in the middle, the write still gets its time.
-		ctx, cancel := context.WithCancel(context.WithoutCancel(p.ctx))
-		stop := context.AfterFunc(p.ctx, func() { time.AfterFunc(finishing, cancel) })
-		return ctx, func() { stop(); cancel() }
-	}
-	return context.WithTimeout(context.WithoutCancel(p.ctx), finishing)
+// finish is the context for what must not be torn apart, a write with its read-back: told to stop in the middle, it still gets
+// its time.
+func finish(run context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(run))
+	stop := context.AfterFunc(run, func() { time.AfterFunc(finishing, cancel) })
+	return ctx, func() { stop(); cancel() }
 }
 
 // user writes one account.
-func (p *pen) user(c *reconcile.Change) {
-	ctx, cancel := p.finish()
+func (p *pen) user(ctx context.Context, c *reconcile.Change) {
+	ctx, cancel := finish(ctx)
 	defer cancel()
 	now, exists, err := p.writer.User(ctx, c.Login)
 	if err != nil {
-		p.skip(c, reconcile.NotSent, "it could not be read before the write: "+err.Error())
+		p.skip(ctx, c, reconcile.NotSent, "it could not be read before the write: "+err.Error())
 		return
 	}
 	if why := staleUser(c, &now, exists); why != "" {
-		p.skip(c, reconcile.Stale, why)
+		p.skip(ctx, c, reconcile.Stale, why)
 		return
 	}
-	entry, ok := p.intend(c)
+	entry, ok := p.intend(ctx, c)
 	if !ok {
 		return
 	}
@@ -137,7 +133,7 @@ func (p *pen) user(c *reconcile.Change) {
 		err = p.writer.UpdateUser(ctx, now.Login, fields)
 	}
 	outcome, detail := p.userOutcome(ctx, c, err)
-	p.settle(c, entry, outcome, detail)
+	p.settle(ctx, c, entry, outcome, detail)
 }
 
 // sent are the fields of the request.
@@ -247,8 +243,8 @@ func joinDetails(errs ...error) string {
 }
 
 // intend journals a change before it is sent.
-func (p *pen) intend(c *reconcile.Change) (int64, bool) {
-	entry, err := p.ledger.Intend(context.WithoutCancel(p.ctx), p.id, *c, p.Now())
+func (p *pen) intend(ctx context.Context, c *reconcile.Change) (int64, bool) {
+	entry, err := p.ledger.Intend(context.WithoutCancel(ctx), p.id, *c, p.Now())
 	if err != nil {
 		p.broken = err
 		c.Outcome, c.Detail = reconcile.NotSent, "it could not be journalled: "+err.Error()
@@ -258,9 +254,9 @@ func (p *pen) intend(c *reconcile.Change) (int64, bool) {
 }
 
 // settle journals what became of it.
-func (p *pen) settle(c *reconcile.Change, entry int64, outcome reconcile.Outcome, detail string) {
+func (p *pen) settle(ctx context.Context, c *reconcile.Change, entry int64, outcome reconcile.Outcome, detail string) {
 	c.Outcome, c.Detail = outcome, detail
-	if err := p.ledger.Settle(context.WithoutCancel(p.ctx), entry, outcome, detail, p.Now()); err != nil {
+	if err := p.ledger.Settle(context.WithoutCancel(ctx), entry, outcome, detail, p.Now()); err != nil {
 		p.broken = err
 	}
 	p.count(outcome)
@@ -268,9 +264,9 @@ func (p *pen) settle(c *reconcile.Change, entry int64, outcome reconcile.Outcome
 }
 
 // skip journals a change that was never sent.
-func (p *pen) skip(c *reconcile.Change, outcome reconcile.Outcome, detail string) {
+func (p *pen) skip(ctx context.Context, c *reconcile.Change, outcome reconcile.Outcome, detail string) {
 	c.Outcome, c.Detail = outcome, detail
-	if err := p.ledger.Record(context.WithoutCancel(p.ctx), p.id, *c, outcome, detail, p.Now()); err != nil {
+	if err := p.ledger.Record(context.WithoutCancel(ctx), p.id, *c, outcome, detail, p.Now()); err != nil {
 		p.broken = err
 	}
 	p.count(outcome)
@@ -304,4 +300,3 @@ func (p *pen) logChange(c *reconcile.Change) {
 		p.Log.Warn("change", fields...)
 	}
 }
-

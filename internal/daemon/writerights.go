@@ -19,23 +19,23 @@ type posted struct {
 
 // rights writes rights person by person, so that one getuserrights serves all of somebody's changes, and then reads them back
 // system by system.
-func (p *pen) rights(changes []*reconcile.Change) {
+func (p *pen) rights(ctx context.Context, changes []*reconcile.Change) {
 	var out []posted
 	for len(changes) > 0 {
 		n := 1
 		for n < len(changes) && changes[n].Login == changes[0].Login {
 			n++
 		}
-		out = append(out, p.rightsOf(changes[:n])...)
+		out = append(out, p.rightsOf(ctx, changes[:n])...)
 		changes = changes[n:]
 	}
-	p.readBack(out)
+	p.readBack(ctx, out)
 }
 
 // rightsOf writes the rights of one person.
-func (p *pen) rightsOf(changes []*reconcile.Change) (out []posted) {
+func (p *pen) rightsOf(ctx context.Context, changes []*reconcile.Change) (out []posted) {
 	login := changes[0].Login
-	why := p.stopped()
+	why := p.stopped(ctx)
 	if why == "" && p.missing[login] {
 		why = "the account was not created"
 	}
@@ -45,17 +45,17 @@ func (p *pen) rightsOf(changes []*reconcile.Change) (out []posted) {
 		}
 		return nil
 	}
-	ctx, cancel := p.finish()
+	ctx, cancel := finish(ctx)
 	defer cancel()
 	have, err := p.writer.UserRights(ctx, login)
 	for _, c := range changes {
 		switch {
 		case err != nil:
-			p.skip(c, reconcile.NotSent, "the rights could not be read before the write: "+err.Error())
-		case p.stopped() != "":
-			c.Outcome, c.Detail = reconcile.NotSent, p.stopped()
+			p.skip(ctx, c, reconcile.NotSent, "the rights could not be read before the write: "+err.Error())
+		case p.stopped(ctx) != "":
+			c.Outcome, c.Detail = reconcile.NotSent, p.stopped(ctx)
 		case staleRight(c, have[c.System]) != "":
-			p.skip(c, reconcile.Stale, staleRight(c, have[c.System]))
+			p.skip(ctx, c, reconcile.Stale, staleRight(c, have[c.System]))
 		default:
 			if sent, ok := p.right(ctx, c); ok {
 				out = append(out, sent)
@@ -88,7 +88,7 @@ func word(level string) string {
 
 // right sends one setright. False means that its outcome is known already.
 func (p *pen) right(ctx context.Context, c *reconcile.Change) (posted, bool) {
-	entry, ok := p.intend(c)
+	entry, ok := p.intend(ctx, c)
 	if !ok {
 		return posted{}, false
 	}
@@ -96,10 +96,10 @@ func (p *pen) right(ctx context.Context, c *reconcile.Change) (posted, bool) {
 	err := p.writer.SetRight(ctx, c.Login, c.System, level)
 	switch ppms.FateOf(err) {
 	case ppms.NeverSent:
-		p.settle(c, entry, reconcile.NotSent, err.Error())
+		p.settle(ctx, c, entry, reconcile.NotSent, err.Error())
 		return posted{}, false
 	case ppms.Rejected:
-		p.settle(c, entry, reconcile.Refused, err.Error())
+		p.settle(ctx, c, entry, reconcile.Refused, err.Error())
 		return posted{}, false
 	case ppms.Unknown:
 		p.failures++
@@ -111,7 +111,7 @@ func (p *pen) right(ctx context.Context, c *reconcile.Change) (posted, bool) {
 
 // readBack finds out what became of the rights that were sent: one getsysrights a system, and where that does not show the
 // change, the person's own list before anything is concluded.
-func (p *pen) readBack(out []posted) {
+func (p *pen) readBack(ctx context.Context, out []posted) {
 	if len(out) == 0 {
 		return
 	}
@@ -119,7 +119,7 @@ func (p *pen) readBack(out []posted) {
 	for _, c := range out {
 		systems[c.System] = true
 	}
-	ctx, cancel := p.finish()
+	ctx, cancel := finish(ctx)
 	defer cancel()
 	found := map[int]map[reconcile.Key]reconcile.Level{}
 	for _, id := range slices.Sorted(maps.Keys(systems)) {
@@ -134,14 +134,14 @@ func (p *pen) readBack(out []posted) {
 	}
 	for _, c := range out {
 		if levels := found[c.System]; levels != nil && isSet(c.Change, levels[reconcile.KeyOf(c.Login)]) {
-			p.settle(c.Change, c.entry, reconcile.Applied, "")
+			p.settle(ctx, c.Change, c.entry, reconcile.Applied, "")
 			continue
 		}
 		outcome, detail := p.rightState(ctx, c.Change)
 		if outcome != reconcile.Applied {
 			detail = joinDetails(c.answer, detailError(detail))
 		}
-		p.settle(c.Change, c.entry, outcome, detail)
+		p.settle(ctx, c.Change, c.entry, outcome, detail)
 	}
 }
 

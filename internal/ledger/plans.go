@@ -1,0 +1,129 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"ppms-syncd/internal/reconcile"
+)
+
+// HeldPlan is a plan that a guard held.
+type HeldPlan struct {
+	Run  int64
+	At   time.Time
+	Plan reconcile.Plan
+}
+
+// HoldPlan keeps a plan that a guard held. The same plan, held again, takes the place of the older.
+func (l *Ledger) HoldPlan(ctx context.Context, run int64, plan reconcile.Plan, at time.Time) error {
+	content, err := json.Marshal(plan)
+	if err != nil {
+		return err
+	}
+	return l.write(ctx, func(tx *sql.Tx) error {
+		_, err := execute(ctx, tx, `INSERT INTO held_plans (hash, run, at, plan) VALUES (?, ?, ?, ?)
+			ON CONFLICT (hash) DO UPDATE SET run = excluded.run, at = excluded.at, plan = excluded.plan`,
+			plan.Hash, run, millis(at), string(content))
+		return err
+	})
+}
+
+const selectPlans = `SELECT run, at, plan FROM held_plans`
+
+func scanPlan(s scanner) (p HeldPlan, err error) {
+	var at int64
+	var content []byte
+	if err := s.Scan(&p.Run, &at, &content); err != nil {
+		return HeldPlan{}, err
+	}
+	p.At = moment(at)
+	return p, json.Unmarshal(content, &p.Plan)
+}
+
+const (
+	hashPrefix = "sha256:"
+	minDigits  = 8 // of a hash that somebody types
+)
+
+// HeldPlan finds a held plan by its hash or by the first 8 digits of it or more, with or without "sha256:". A prefix that is
+// shorter or that several plans share is an error.
+func (l *Ledger) HeldPlan(ctx context.Context, hash string) (plan reconcile.Plan, found bool, err error) {
+	digits := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(hash)), hashPrefix)
+	if len(digits) < minDigits {
+		return plan, false, fmt.Errorf("plan hash %q is too short: give its first %d digits or more", hash, minDigits)
+	}
+	if strings.Trim(digits, "0123456789abcdef") != "" {
+		return plan, false, fmt.Errorf("%q is no plan hash: it has digits from 0 to f only", hash)
+	}
+	err = l.read(ctx, func(tx *sql.Tx) error {
+		plans, err := list(ctx, tx, scanPlan, selectPlans+` WHERE hash >= ? AND hash < ? LIMIT 2`,
+			hashPrefix+digits, hashPrefix+digits+"g")
+		if err != nil || len(plans) == 0 {
+			return err
+		}
+		if len(plans) > 1 {
+			return plain("several held plans begin with %q: give more digits", hash)
+		}
+		plan, found = plans[0].Plan, true
+		return nil
+	})
+	return plan, found, err
+}
+
+// HeldPlans returns all held plans, the newest first.
+func (l *Ledger) HeldPlans(ctx context.Context) (plans []HeldPlan, err error) {
+	err = l.read(ctx, func(tx *sql.Tx) (err error) {
+		plans, err = list(ctx, tx, scanPlan, selectPlans+` ORDER BY at DESC, run DESC`)
+		return err
+	})
+	return plans, err
+}
+
+// Approve stores that a plan's changes may be made until then. If shrink or min_people held the plan, what its read counted is
+// accepted too: as of the time of that read, under the scope of the accepted read before, so that a configuration that changed
+// meanwhile still makes removals wait. A read that was accepted later stands.
+func (l *Ledger) Approve(ctx context.Context, plan reconcile.Plan, actor Actor, at, until time.Time) error {
+	return l.write(ctx, func(tx *sql.Tx) error {
+		for i := range plan.Changes {
+			c := &plan.Changes[i]
+			if _, err := execute(ctx, tx, `INSERT INTO approvals (change, key, plan_hash, at, until) VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT (change) DO UPDATE SET plan_hash = excluded.plan_hash, at = excluded.at, until = excluded.until
+				WHERE excluded.until > until`,
+				c.ID(), string(reconcile.KeyOf(c.Login)), plan.Hash, millis(at), millis(until)); err != nil {
+				return err
+			}
+		}
+		if err := acceptCounts(ctx, tx, &plan, at); err != nil {
+			return err
+		}
+		return intervene(ctx, tx, intervention{verb: "approve", detail: plan.Hash}, actor, at)
+	})
+}
+
+func acceptCounts(ctx context.Context, tx *sql.Tx, plan *reconcile.Plan, at time.Time) error {
+	tripped := false
+	for _, g := range plan.Guards {
+		tripped = tripped || g.Tripped && (g.Name == reconcile.Shrink || g.Name == reconcile.MinPeople)
+	}
+	if !tripped {
+		return nil
+	}
+	var m reconcile.Memory
+	if err := readBaseline(ctx, tx, &m); err != nil {
+		return err
+	}
+	read := plan.CreatedAt
+	if read.IsZero() {
+		read = at
+	}
+	if !read.After(m.Baseline.At) {
+		return nil
+	}
+	return writeBaseline(ctx, tx, 0, reconcile.Baseline{
+		At: read, People: plan.Directory.People, Groups: plan.Directory.Groups, Scope: m.Baseline.Scope,
+	})
+}

@@ -1,0 +1,103 @@
+package ledger
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ppms-syncd/internal/reconcile"
+)
+
+func plan(digits string) reconcile.Plan {
+	return reconcile.Plan{
+		Version: 1, Hash: "sha256:" + digits + strings.Repeat("0", 64-len(digits)), CreatedAt: t0, Policy: reconcile.Sync,
+		Directory: reconcile.DirectoryInfo{People: 5, Groups: 2, Complete: true},
+		Changes:   []reconcile.Change{activeChange("Ann", "true", "false"), grantChange("bob", 1, "", "N")},
+		Withheld:  []reconcile.Change{}, Issues: []reconcile.Issue{{Kind: reconcile.OnHold, Login: "x"}},
+		Guards: []reconcile.GuardResult{{Name: reconcile.Deactivations, Value: 7, Limit: 3, Tripped: true}},
+	}
+}
+
+func TestHeldPlans(t *testing.T) {
+	l := newLedger(t)
+	run := begin(t, l, Apply)
+	a, b := plan("abcdef0123"), plan("abcdef0199")
+	ok(t, l.HoldPlan(t.Context(), run, a, t0))
+	ok(t, l.HoldPlan(t.Context(), run, b, t0.Add(time.Minute)))
+	a.Directory.People = 6 // the same changes, planned again
+	again := begin(t, l, Apply)
+	ok(t, l.HoldPlan(t.Context(), again, a, t0.Add(time.Hour)))
+
+	for hash, want := range map[string]struct {
+		plan *reconcile.Plan
+		err  string
+	}{
+		a.Hash:               {plan: &a},
+		"abcdef0123":         {plan: &a},
+		" SHA256:ABCDEF0199": {plan: &b},
+		"abcdef01":           {err: "several held plans begin with"},
+		"abcdef0":            {err: "too short"},
+		"sha256:abc":         {err: "too short"},
+		"":                   {err: "too short"},
+		"abcdefgh":           {err: "no plan hash"},
+		"abcdef01%":          {err: "no plan hash"},
+		"99999999":           {},
+	} {
+		got, found, err := l.HeldPlan(t.Context(), hash)
+		switch {
+		case want.err != "":
+			if err == nil || !strings.Contains(err.Error(), want.err) {
+				t.Errorf("%q: error %v", hash, err)
+			}
+		case err != nil || found != (want.plan != nil):
+			t.Errorf("%q: found %v, error %v", hash, found, err)
+		case found:
+			if diff := cmp.Diff(*want.plan, got); diff != "" {
+				t.Error(hash, diff)
+			}
+		}
+	}
+	want := []HeldPlan{{Run: again, At: t0.Add(time.Hour), Plan: a}, {Run: run, At: t0.Add(time.Minute), Plan: b}}
+	if diff := cmp.Diff(want, must(l.HeldPlans(t.Context()))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestApprove(t *testing.T) {
+	l := newLedger(t)
+	before := reconcile.Baseline{At: t0.Add(-time.Hour), People: 50, Groups: 20, Scope: "s1"}
+	ok(t, l.Observe(t.Context(), begin(t, l, Apply), reconcile.Observations{Baseline: &before}, t0))
+	p := plan("aa")
+	until := t0.Add(72 * time.Hour)
+	ok(t, l.Approve(t.Context(), p, someone, t0, until))
+	ok(t, l.Approve(t.Context(), p, someone, t0, t0.Add(time.Hour))) // takes nothing back
+	m := memory(t, l)
+	want := map[string]time.Time{p.Changes[0].ID(): until, p.Changes[1].ID(): until}
+	if diff := cmp.Diff(want, m.Approved); diff != "" {
+		t.Error(diff)
+	}
+	if m.Baseline != before {
+		t.Errorf("baseline %+v", m.Baseline)
+	}
+	if m := must(l.Memory(t.Context(), until)); len(m.Approved) != 0 {
+		t.Errorf("not expired: %v", m.Approved)
+	}
+
+	for _, guard := range []reconcile.Guard{reconcile.Shrink, reconcile.MinPeople} {
+		p.CreatedAt, p.Directory.People = p.CreatedAt.Add(time.Minute), p.Directory.People+1
+		p.Guards = append(p.Guards, reconcile.GuardResult{Name: guard, Tripped: true})
+		ok(t, l.Approve(t.Context(), p, someone, t0, until))
+		accepted := reconcile.Baseline{At: p.CreatedAt, People: p.Directory.People, Groups: 2, Scope: "s1"}
+		if b := memory(t, l).Baseline; b != accepted {
+			t.Errorf("%s: baseline %+v, want %+v", guard, b, accepted)
+		}
+	}
+	late := p.CreatedAt.Add(time.Hour)
+	ok(t, l.Observe(t.Context(), begin(t, l, Apply), reconcile.Observations{Baseline: &reconcile.Baseline{At: late, People: 9}}, t0))
+	ok(t, l.Approve(t.Context(), p, someone, t0, until))
+	if b := memory(t, l).Baseline; b.People != 9 || !b.At.Equal(late) {
+		t.Errorf("a later read was overruled: %+v", b)
+	}
+}

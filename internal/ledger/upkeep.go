@@ -1,0 +1,77 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Prune forgets the history from before that time and says how many rows that were: journal, held plans, approvals,
+// interventions, and runs of which nothing else is left. Links, leavers, grants, deactivations and holds stay, and so does a
+// write of which nobody knows yet whether it happened.
+func (l *Ledger) Prune(ctx context.Context, before time.Time) (removed int, err error) {
+	err = l.write(ctx, func(tx *sql.Tx) error {
+		for _, statement := range []string{
+			`DELETE FROM journal WHERE at < ? AND outcome IS NOT NULL AND outcome <> 'in-doubt'`,
+			`DELETE FROM held_plans WHERE at < ?`,
+			`DELETE FROM approvals WHERE max(at, until) < ?`,
+			`DELETE FROM interventions WHERE at < ?`,
+			`DELETE FROM runs WHERE started < ? AND NOT EXISTS (SELECT 1 FROM journal WHERE run = runs.id)
+				AND NOT EXISTS (SELECT 1 FROM held_plans WHERE run = runs.id)`,
+		} {
+			n, err := execute(ctx, tx, statement, millis(before))
+			if err != nil {
+				return err
+			}
+			removed += n
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return removed, nil
+}
+
+// Backup writes a whole copy of the ledger, as of now, into a file that must not exist yet (mode 0600). It is a ledger itself: to
+// restore it, stop the service, move the old ledger away together with its -wal and -shm files, and put the copy in its place.
+func (l *Ledger) Backup(ctx context.Context, file string) error {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	// Made first, for its mode; SQLite accepts an empty file.
+	target, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // G304: the operator's choice
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists already: name a new file for the backup: %w", file, err)
+	}
+	if err != nil {
+		return fmt.Errorf("backup %s cannot be made: %w", file, err)
+	}
+	if err = l.vacuumInto(ctx, file); err == nil {
+		err = target.Sync()
+	}
+	if err = errors.Join(err, target.Close()); err != nil {
+		return errors.Join(fmt.Errorf("backup %s: %w", file, err), os.Remove(file))
+	}
+	return nil
+}
+
+// vacuumInto cannot run in a transaction. A context that ends stops it.
+func (l *Ledger) vacuumInto(ctx context.Context, file string) error {
+	source := l.reader
+	if l.writer != nil {
+		source = l.writer
+	}
+	conn, err := source.Conn(ctx)
+	if err != nil {
+		return explain(l.path, err)
+	}
+	_, err = conn.ExecContext(ctx, "VACUUM INTO ?", file)
+	return explain(l.path, errors.Join(err, conn.Close()))
+}

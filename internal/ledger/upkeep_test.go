@@ -1,0 +1,94 @@
+package ledger
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ppms-syncd/internal/reconcile"
+)
+
+func TestPrune(t *testing.T) {
+	l := world(t) // links, grants and all that
+	old, limit := t0.AddDate(-2, 0, 0), t0.AddDate(-1, 0, 0)
+	start := func(at time.Time) int64 {
+		r := someRun()
+		r.Started = at
+		return must(l.BeginRun(t.Context(), r))
+	}
+	done, doubt, held := start(old), start(old), start(old)
+	settled := must(l.Intend(t.Context(), done, grantChange("x", 1, "", "N"), old))
+	ok(t, l.Settle(t.Context(), settled, reconcile.Refused, "", old))
+	unsure := must(l.Intend(t.Context(), doubt, grantChange("x", 1, "", "N"), old))
+	ok(t, l.Settle(t.Context(), unsure, reconcile.InDoubt, "", old))
+	pending := must(l.Intend(t.Context(), doubt, grantChange("x", 2, "", "N"), old))
+	ok(t, l.HoldPlan(t.Context(), held, plan("aa"), old))
+	ok(t, l.HoldPlan(t.Context(), held, plan("bb"), t0)) // by an old run that is not over
+	ok(t, l.Approve(t.Context(), plan("aa"), someone, old, old.Add(time.Hour)))
+	ok(t, l.SaveView(t.Context(), done, View{At: old}))
+	ok(t, l.Hold(t.Context(), []reconcile.Hold{{Key: "z", Reason: "r"}}, done, someone, old))
+	fresh := begin(t, l, Apply)
+	kept := must(l.Intend(t.Context(), fresh, grantChange("x", 1, "", "N"), t0))
+	ok(t, l.Settle(t.Context(), kept, reconcile.Refused, "", t0))
+
+	before := memory(t, l)
+	n, err := l.Prune(t.Context(), limit)
+	ok(t, err)
+	if want := 1 + 1 + 2 + 2 + 1; n != want-1 { // entry, plan, an approval (the other change was approved anew), two words, a run
+		t.Errorf("removed %d rows, want %d", n, want-1)
+	}
+	if diff := cmp.Diff(before, memory(t, l)); diff != "" {
+		t.Error(diff)
+	}
+	left := map[int64]bool{}
+	for _, r := range must(l.Runs(t.Context(), 0)) {
+		left[r.ID] = true
+	}
+	if left[done] || !left[doubt] || !left[held] || !left[fresh] {
+		t.Errorf("runs left: %v", left)
+	}
+	if open := must(l.Pending(t.Context())); len(open) != 2 || open[0].ID != unsure || open[1].ID != pending {
+		t.Errorf("pending: %v", open)
+	}
+	if plans := must(l.HeldPlans(t.Context())); len(plans) != 1 || plans[0].Plan.Hash != plan("bb").Hash {
+		t.Errorf("%d plans", len(plans))
+	}
+	if _, found, err := l.View(t.Context()); !found || err != nil {
+		t.Errorf("the view went with its run: %v", err)
+	}
+	if again := begin(t, l, Apply); again <= fresh {
+		t.Errorf("run %d after run %d", again, fresh)
+	}
+}
+
+func TestBackup(t *testing.T) {
+	l := world(t)
+	want := memory(t, l)
+	reader := must(OpenReadOnly(t.Context(), l.path))
+	defer reader.Close()
+	for name, from := range map[string]*Ledger{"a writer": l, "a reader": reader} {
+		file := filepath.Join(t.TempDir(), "it's a backup.db")
+		ok(t, from.Backup(t.Context(), file))
+		if mode := must(os.Stat(file)).Mode(); mode != 0o600 {
+			t.Errorf("%s: mode %v", name, mode)
+		}
+		if err := from.Backup(t.Context(), file); err == nil || !strings.Contains(err.Error(), "exists already") {
+			t.Errorf("%s: over an existing file: %v", name, err)
+		}
+		r := must(OpenReadOnly(t.Context(), file))
+		if diff := cmp.Diff(want, memory(t, r)); diff != "" {
+			t.Error(name, diff)
+		}
+		ok(t, r.Close())
+		restored := must(Open(t.Context(), file))
+		begin(t, restored, Apply)
+		ok(t, restored.Close())
+	}
+	if err := l.Backup(t.Context(), filepath.Join(t.TempDir(), "no", "such")); err == nil {
+		t.Error("a directory that there is not")
+	}
+}
