@@ -141,9 +141,7 @@ func (a *App) checkDirectory(ctx context.Context, c *checks, m reconcile.Memory)
 		c.fail("%v", err)
 		return nil
 	}
-	result, err := source.Read(ctx, ldapsrc.Request{
-		Missing: func(people []reconcile.Person) []string { return reconcile.MissingIDs(people, m) },
-	})
+	result, err := source.Read(ctx, request(m, ""))
 	if err != nil {
 		c.fail("directory: %v", err)
 		return nil
@@ -171,8 +169,8 @@ func (a *App) checkDirectory(ctx context.Context, c *checks, m reconcile.Memory)
 			break
 		}
 	}
-	for _, expression := range slices.Sorted(maps.Keys(result.Doubts)) {
-		c.fail("expression %s: %s", expression, result.Doubts[expression])
+	for _, doubt := range result.Directory.Doubts {
+		c.fail("directory: %s", doubt)
 	}
 	return result
 }

@@ -62,10 +62,7 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 		}
 	}
 	var err error
-	x.found, err = r.source.Read(ctx, ldapsrc.Request{
-		About:   login,
-		Missing: func(people []reconcile.Person) []string { return reconcile.MissingIDs(people, r.memory) },
-	})
+	x.found, err = r.source.Read(ctx, request(r.memory, login))
 	if err != nil {
 		return nil, fmt.Errorf("the directory was not read completely: %w", err)
 	}

@@ -94,14 +94,21 @@ func (r *run) recall(ctx context.Context) (err error) {
 
 func (r *run) readDirectory(ctx context.Context) (*ldapsrc.Result, error) {
 	started := time.Now()
-	result, err := r.source.Read(ctx, ldapsrc.Request{
-		Missing: func(people []reconcile.Person) []string { return reconcile.MissingIDs(people, r.memory) },
-	})
+	result, err := r.source.Read(ctx, request(r.memory, ""))
 	if err != nil {
 		return nil, fmt.Errorf("the directory was not read completely, so nothing was compared: %w", err)
 	}
 	r.Log.Debug("directory read", zap.Duration("took", time.Since(started)))
 	return result, nil
+}
+
+// request asks for a read that knows what earlier ones have shown; about is a login that is to be explained.
+func request(m reconcile.Memory, about string) ldapsrc.Request {
+	return ldapsrc.Request{
+		Missing: func(people []reconcile.Person) []string { return reconcile.MissingIDs(people, m) },
+		Groups:  m.Groups(),
+		About:   about,
+	}
 }
 
 func (r *run) compute(directory *ldapsrc.Result, side *reconcile.PPMS) (reconcile.Plan, reconcile.Observations) {

@@ -83,6 +83,11 @@ func (l *Ledger) Settle(ctx context.Context, entry int64, outcome reconcile.Outc
 		if outcome != reconcile.Applied || before.Manual {
 			return nil
 		}
+		if before.Change.Removal() { // whoever comes back and leaves again was not meant by the approval
+			if _, err := execute(ctx, tx, `DELETE FROM approvals WHERE change = ?`, before.Change.ID()); err != nil {
+				return err
+			}
+		}
 		return own(ctx, tx, before.Run, &before.Change, at)
 	})
 }

@@ -70,7 +70,6 @@ func TestEveryFieldIsStored(t *testing.T) {
 	l := newLedger(t)
 	var obs reconcile.Observations
 	fill(reflect.ValueOf(&obs).Elem())
-	obs.Unlinked = nil
 	ok(t, l.Observe(t.Context(), begin(t, l, Apply), obs, t0))
 	want := reconcile.Memory{
 		Links: obs.Linked, Leavers: obs.Leavers, Grants: obs.Grants, Deactivated: obs.Deactivated, Admins: obs.Admins,
@@ -101,8 +100,7 @@ func observed() *rapid.Generator[reconcile.Observations] {
 	keys := rapid.Map(logins, reconcile.KeyOf)
 	return rapid.Custom(func(t *rapid.T) reconcile.Observations {
 		obs := reconcile.Observations{
-			Unlinked: rapid.SliceOfN(rapid.SampledFrom([]string{"1", "2", "3"}), 0, 2).Draw(t, "unlinked"),
-			Leavers:  rapid.MapOf(rapid.StringN(1, 3, -1), causes()).Draw(t, "leavers"),
+			Leavers: rapid.MapOf(rapid.StringN(1, 3, -1), causes()).Draw(t, "leavers"),
 			Deactivated: rapid.MapOf(keys, rapid.Custom(func(t *rapid.T) reconcile.Deactivation {
 				return reconcile.Deactivation{Login: logins.Draw(t, "login"), At: times().Draw(t, "at"), Overruled: rapid.Bool().Draw(t, "overruled")}
 			})).Draw(t, "deactivated"),
@@ -149,8 +147,7 @@ func TestMemoryIsWhatWasObserved(t *testing.T) {
 		for range rapid.IntRange(1, 4).Draw(rt, "reads") {
 			obs := observed().Draw(rt, "observations")
 			links := slices.DeleteFunc(slices.Clone(want.Links), func(link reconcile.Link) bool {
-				return slices.Contains(obs.Unlinked, link.ID) ||
-					slices.ContainsFunc(obs.Linked, func(next reconcile.Link) bool { return next.ID == link.ID })
+				return slices.ContainsFunc(obs.Linked, func(next reconcile.Link) bool { return next.ID == link.ID })
 			})
 			links = append(links, obs.Linked...)
 			taken := map[reconcile.Key]bool{}

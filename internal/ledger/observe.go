@@ -11,7 +11,7 @@ import (
 
 // Observe stores what a complete read showed. It belongs between the comparison and the run's first write, whose effects it
 // would otherwise take back, and says so. Leavers, Grants, Deactivated, Admins and Rules replace what was stored; Linked is
-// added to the links or moves them; Unlinked are stable ids; a Baseline of nil changes nothing.
+// added to the links or moves them; a Baseline of nil changes nothing.
 //
 // What people said by [Ledger.Link] and [Ledger.Unlink] after the run began is newer than the read: it stands.
 func (l *Ledger) Observe(ctx context.Context, run int64, obs reconcile.Observations, at time.Time) error {
@@ -77,7 +77,7 @@ func readWord(ctx context.Context, tx *sql.Tx, run int64) (word, error) {
 }
 
 func observeLinks(ctx context.Context, tx *sql.Tx, obs reconcile.Observations, said word) error {
-	if len(obs.Linked)+len(obs.Unlinked) == 0 {
+	if len(obs.Linked) == 0 {
 		return nil
 	}
 	stored, err := links().all(ctx, tx)
@@ -87,11 +87,6 @@ func observeLinks(ctx context.Context, tx *sql.Tx, obs reconcile.Observations, s
 	wanted := make(map[string]linkRow, len(stored)+len(obs.Linked))
 	for _, r := range stored {
 		wanted[r.id] = r
-	}
-	for _, id := range obs.Unlinked {
-		if !said.ids[id] {
-			delete(wanted, id)
-		}
 	}
 	for _, link := range obs.Linked {
 		if !said.ids[link.ID] && !said.keys[reconcile.KeyOf(link.Login)] {

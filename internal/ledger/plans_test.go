@@ -101,3 +101,23 @@ func TestApprove(t *testing.T) {
 		t.Errorf("a later read was overruled: %+v", b)
 	}
 }
+
+func TestAppliedRemovalUsesUpItsApproval(t *testing.T) {
+	l := newLedger(t)
+	active := func(from, to string) reconcile.Change {
+		return reconcile.Change{Kind: reconcile.UpdateUser, Login: "ann", Fields: map[string]reconcile.Value{reconcile.ActiveField: {From: &from, To: to}}}
+	}
+	removal, other := active("true", "false"), active("false", "true")
+	ok(t, l.Approve(t.Context(), reconcile.Plan{Changes: []reconcile.Change{removal, other}}, Actor{}, t0, t0.Add(time.Hour)))
+	run := begin(t, l, Apply)
+	for _, c := range []reconcile.Change{removal, other} {
+		ok(t, l.Settle(t.Context(), must(l.Intend(t.Context(), run, c, t0)), reconcile.Applied, "", t0))
+	}
+	approved := memory(t, l).Approved
+	if _, still := approved[removal.ID()]; still {
+		t.Error("the removal is still approved")
+	}
+	if _, still := approved[other.ID()]; !still {
+		t.Error("the other change is no longer approved")
+	}
+}

@@ -26,6 +26,9 @@ const adminMemory = 7 * 24 * time.Hour
 // leaves out, so that a stricter policy never does something that a wider one would not.
 func Compute(in Input) (Plan, Observations) {
 	c := newComparison(&in)
+	for _, doubt := range in.Directory.Doubts {
+		c.issue(RuleSuspended, "", "%s", doubt)
+	}
 	c.identify()
 	c.decideAccounts()
 	c.decideLeavers()

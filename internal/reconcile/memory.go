@@ -1,6 +1,10 @@
 package reconcile
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Memory is what the ledger knows before a run: the state that a comparison of two snapshots cannot have.
 type Memory struct {
@@ -14,6 +18,17 @@ type Memory struct {
 	Spent       []Spent               // what was written within the last 24 h without approval
 	Approved    map[string]time.Time  // approved changes by Change.ID, with the end of the approval
 	Holds       []Hold                // fields, rights and people that are to be left alone
+}
+
+// Groups lists all groups that gave people to a rule at the last accepted read.
+func (m *Memory) Groups() []string {
+	groups := map[string]bool{}
+	for _, r := range m.Rules {
+		for _, dn := range r.Groups {
+			groups[dn] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(groups))
 }
 
 // Link ties an account to an entry of the directory: the account is managed.
@@ -102,8 +117,7 @@ type Hold struct {
 
 // Observations is what the ledger shall remember after a complete read, whether anything was written or not.
 type Observations struct {
-	Linked      []Link // new ones, and those that moved to another login
-	Unlinked    []string
+	Linked      []Link           // new ones, and those that moved to another login
 	Leavers     map[string]Cause // the whole list, replacing the old
 	Grants      []Grant          // the whole list, replacing the old
 	Deactivated map[Key]Deactivation

@@ -147,6 +147,8 @@ type Directory struct {
 	Groups  int               // how many entries the group search returned
 	Rules   []RuleRead        // one for each of Settings.Rules
 	Lookups map[string]Lookup // the second look at the missing, by stable id
+	// Doubts are expressions that name groups which are not as they should be. What they decide is left alone in this read.
+	Doubts []string
 }
 
 // RuleRead is what the read found of a rule's group.
@@ -154,10 +156,10 @@ type RuleRead struct {
 	// Suspect is why the membership of the rule cannot be trusted: group not found, name fits several, a member that could
 	// not be understood, a condition that failed. "" if it can.
 	Suspect string
-	// Groups are the DNs of the rule's group and of all nested ones that were read, sorted.
+	// Groups are the DNs of the rule's group and of all nested ones that were read, normalised and sorted.
 	Groups []string
-	// Unread are the DNs of members of these groups that are neither a person nor a group of this read: mostly foreign or dummy
-	// members, which is normal, but one that was a group at an earlier read makes the rule suspect.
+	// Unread are DNs of groups of an earlier read that these groups still list, but that were not read this time: the reader may
+	// have lost the right to see them.
 	Unread []string
 }
 

@@ -1,0 +1,114 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"ppms-syncd/internal/ldapsrc"
+)
+
+// openLDAP is the profile whose defaults are known here.
+const openLDAP = "openldap"
+
+func (k *checker) ldap() {
+	c := k.c.LDAP
+	if c.Profile != openLDAP {
+		k.fail("ldap.profile", "%s is not supported yet; use %s", c.Profile, openLDAP)
+	}
+	plain := false // ldap:// is among the URLs
+	for i, u := range c.URLs {
+		path := fmt.Sprintf("ldap.urls[%d]", i)
+		if err := checkServerURL(u, c.StartTLS); err != nil && k.sound(path) {
+			k.fail(path, "%v", err)
+		}
+		plain = plain || strings.HasPrefix(strings.ToLower(u), "ldap://")
+	}
+	if c.StartTLS && !plain && k.sound("ldap.urls") {
+		k.fail("ldap.start_tls", "is for ldap:// URLs, and there is none")
+	}
+	k.bind()
+	k.positive("ldap.timeout", c.Timeout)
+	k.searches()
+	for i, r := range c.Referrals {
+		path := fmt.Sprintf("ldap.referrals[%d]", i)
+		if k.sound(path) && !ldapURL(r) {
+			k.fail(path, "must be an LDAP URL, such as ldap://other.example.org/dc=example,dc=org")
+		}
+	}
+	for i, dn := range c.Canaries {
+		if path := fmt.Sprintf("ldap.canaries[%d]", i); k.sound(path) {
+			k.dn(path, dn)
+		}
+	}
+}
+
+func (k *checker) searches() {
+	c := k.c.LDAP
+	if k.sound("ldap.users.base") {
+		k.dn("ldap.users.base", c.Users.Base)
+	}
+	k.filter("ldap.users.filter", c.Users.Filter)
+	k.attribute("ldap.users.id", c.Users.ID, "")
+	k.c.compiled.disabled = k.condition("ldap.users.disabled.cel", c.Users.Disabled.CEL)
+	if c.Groups.Base != "" {
+		k.dn("ldap.groups.base", c.Groups.Base)
+	}
+	k.filter("ldap.groups.filter", c.Groups.Filter)
+	k.attribute("ldap.groups.name", c.Groups.Name, "")
+	k.attribute("ldap.groups.member", c.Groups.Member, "")
+}
+
+// ldapURL says whether a reference to another server looks as servers write them.
+func ldapURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "ldap" || u.Scheme == "ldaps") && u.Host != ""
+}
+
+// checkServerURL refuses what cannot be dialled, and what would send a password in the clear.
+func checkServerURL(s string, startTLS bool) error {
+	if strings.Contains(s, "@") { // not repeated: it could be a password
+		return errors.New("must not have a user or password in it: they belong to ldap.bind")
+	}
+	return ldapsrc.CheckURL(s, startTLS)
+}
+
+// bind checks that each method has what it needs, and nothing that would be ignored.
+func (k *checker) bind() {
+	b, t := k.c.LDAP.Bind, k.c.LDAP.TLS
+	if t.CertFile != "" && t.KeyFile == "" {
+		k.missing("ldap.tls.key_file", ": cert_file is of no use without it")
+	}
+	if t.KeyFile != "" && t.CertFile == "" {
+		k.missing("ldap.tls.cert_file", ": key_file is of no use without it")
+	}
+	switch b.Method {
+	case "simple":
+		k.missing("ldap.bind.dn", ": method simple needs it")
+		k.missing("ldap.bind.password_file", ": method simple needs it")
+		if b.DN != "" {
+			k.dn("ldap.bind.dn", b.DN)
+		}
+		return
+	case "external":
+		if t.CertFile == "" && !k.allSockets() {
+			k.fail("ldap.bind.method", "external needs a client certificate (ldap.tls.cert_file and key_file), or only ldapi:// URLs")
+		}
+	}
+	if b.DN != "" {
+		k.fail("ldap.bind.dn", "is of no use with method %s", b.Method)
+	}
+	if b.PasswordFile != "" {
+		k.fail("ldap.bind.password_file", "is of no use with method %s", b.Method)
+	}
+}
+
+func (k *checker) allSockets() bool {
+	for _, u := range k.c.LDAP.URLs {
+		if !strings.HasPrefix(u, "ldapi://") {
+			return false
+		}
+	}
+	return true
+}

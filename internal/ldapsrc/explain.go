@@ -1,0 +1,135 @@
+package ldapsrc
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+	"go.uber.org/zap"
+
+	"ppms-syncd/internal/reconcile"
+)
+
+// Entry is what the read saw of one person, for explaining.
+type Entry struct {
+	DN         string
+	Attributes []NamedValues // those that were asked for, by name
+	Groups     []InGroup     // direct ones first, then by path
+	Person     reconcile.Person
+	Others     []string // DNs of further entries with the same login
+}
+
+// NamedValues is one attribute of an entry.
+type NamedValues struct {
+	Name   string
+	Values []string
+}
+
+// InGroup is a group that contains somebody.
+type InGroup struct {
+	Name string
+	DN   string
+	Path []string // names from this group down to the one that lists the person
+}
+
+// Direct says whether the group itself lists the person.
+func (g InGroup) Direct() bool { return len(g.Path) == 1 }
+
+// Elsewhere is an entry with the login that was asked about, which the read leaves out.
+type Elsewhere struct {
+	DN  string // "" if the search for it failed
+	Why string
+}
+
+// explainer keeps the one entry that somebody asked about.
+type explainer struct {
+	about reconcile.Key
+	graph *groupGraph
+	entry *Entry
+}
+
+func (x *explainer) see(e *entry, key string, p *reconcile.Person) {
+	if x.about == "" || reconcile.KeyOf(p.Login) != x.about {
+		return
+	}
+	out := &Entry{DN: e.DN, Person: *p}
+	for _, a := range e.Attributes {
+		out.Attributes = append(out.Attributes, NamedValues{a.Name, a.Values})
+	}
+	slices.SortFunc(out.Attributes, func(a, b NamedValues) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	out.Groups = x.groups(key)
+	if old := x.entry; old != nil { // two entries, one login: the first by DN
+		out.Others = append(old.Others, old.DN)
+		if old.DN < out.DN {
+			old.Others = append(old.Others, out.DN)
+			out = old
+		}
+		slices.Sort(out.Others)
+	}
+	x.entry = out
+}
+
+func (x *explainer) groups(key string) []InGroup {
+	above := x.graph.above(x.graph.direct[key])
+	paths := make([]path, 0, len(above))
+	for _, p := range above {
+		paths = append(paths, p)
+	}
+	slices.SortFunc(paths, x.graph.compare)
+	out := make([]InGroup, len(paths))
+	for i, p := range paths {
+		g := &x.graph.groups[p[0]]
+		out[i] = InGroup{Name: g.name, DN: g.dn, Path: x.graph.pathNames(p)}
+	}
+	return out
+}
+
+// elsewhere looks in the whole tree for entries with a login that the read did not find, and says why it did not. It is only
+// there to explain, so that its failure is a line among the answers.
+func (s *Source) elsewhere(ctx context.Context, sess *session, login string) []Elsewhere {
+	top, err := s.namingContext(ctx, sess)
+	if err != nil {
+		return []Elsewhere{{Why: "nothing is known of entries elsewhere: " + failed(ctx, "reading the root DSE", err).Reason}}
+	}
+	var any strings.Builder
+	names := s.mapping.Login.Attributes()
+	for _, a := range names {
+		fmt.Fprintf(&any, "(%s=%s)", a, ldap.EscapeFilter(login))
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	q := query{
+		what: "the search for " + login, base: top, filter: "(|" + any.String() + ")",
+		attributes: distinct(append(slices.Clone(names), s.users.Attributes()...)),
+	}
+	s.log.Debug("ldap search", zap.String("command", sess.command(q)))
+	var out []Elsewhere
+	err = sess.walk(ctx, q, func(page []*ldap.Entry) error {
+		for _, e := range page {
+			out = append(out, Elsewhere{DN: e.DN, Why: s.excluded((*entry)(e))})
+		}
+		return nil
+	})
+	if err != nil {
+		return []Elsewhere{{Why: "nothing is known of entries elsewhere: " + failed(ctx, q.what, err).Reason}}
+	}
+	slices.SortFunc(out, func(a, b Elsewhere) int { return cmp.Compare(a.DN, b.DN) })
+	return out
+}
+
+// excluded says why the read leaves an entry out.
+func (s *Source) excluded(e *entry) string {
+	key, err := dnKey(e.DN)
+	base, err2 := dnKey(s.cfg.Users.Base)
+	if err == nil && err2 == nil && !below(key, base) {
+		return "it is outside " + s.cfg.Users.Base
+	}
+	if why := s.users.Why(e.get); why != "" {
+		return "the filter excludes it because " + why
+	}
+	return fmt.Sprintf("it is read, but its login is another: %s does not give this one", s.mapping.Login)
+}

@@ -1,0 +1,110 @@
+package ldapsrc
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"ppms-syncd/internal/reconcile"
+)
+
+// ruleBook knows, for each group, which rules it gives its members something by.
+type ruleBook struct {
+	sources []RuleSource
+	reach   map[int][]reached // by group
+	reads   []ruleRead
+	best    []*reached // by rule, of the person at hand
+}
+
+// reached is a rule whose group contains some other group, or is it.
+type reached struct {
+	rule  int
+	path  path
+	names []string // of the path; shared by all members
+}
+
+// ruleRead collects why a rule cannot be trusted.
+type ruleRead struct {
+	suspect string
+	dn      string // of the person for whom its condition failed; the first by DN, so that order does not matter
+	groups  []int  // that it reaches; nil for a condition
+}
+
+func newRuleBook(sources []RuleSource, g *groupGraph) *ruleBook {
+	b := &ruleBook{sources: sources, reach: make(map[int][]reached), reads: make([]ruleRead, len(sources)), best: make([]*reached, len(sources))}
+	for i, s := range sources {
+		if s.When != nil {
+			b.reads[i].suspect = g.doubt(s.When.expr.groups)
+			continue
+		}
+		root, problem := g.find(s.Group)
+		if problem != "" {
+			b.reads[i].suspect = problem
+			continue
+		}
+		below := g.below(root)
+		b.reads[i].suspect = g.badBelow(below)
+		b.reads[i].groups = slices.Sorted(maps.Keys(below))
+		for at, p := range below {
+			b.reach[at] = append(b.reach[at], reached{i, p, g.pathNames(p)})
+		}
+	}
+	return b
+}
+
+// members lists the rules that apply to a person, in their order, each with its best path.
+func (b *ruleBook) members(g *groupGraph, p *subject, direct []int) []reconcile.Member {
+	clear(b.best)
+	for _, d := range direct {
+		for i := range b.reach[d] {
+			r := &b.reach[d][i]
+			if old := b.best[r.rule]; old == nil || g.compare(r.path, old.path) < 0 {
+				b.best[r.rule] = r
+			}
+		}
+	}
+	var out []reconcile.Member
+	for i, s := range b.sources {
+		if s.When == nil {
+			if r := b.best[i]; r != nil {
+				out = append(out, reconcile.Member{Rule: i, Path: r.names})
+			}
+			continue
+		}
+		holds, err := s.When.holds(p)
+		if err != nil {
+			b.failed(i, p.entry.DN, err)
+		} else if holds {
+			out = append(out, reconcile.Member{Rule: i})
+		}
+	}
+	return out
+}
+
+func (b *ruleBook) failed(rule int, dn string, err error) {
+	r := &b.reads[rule]
+	if r.suspect == "" || r.dn != "" && dn < r.dn {
+		r.suspect, r.dn = fmt.Sprintf("its condition failed for %s: %v", dn, err), dn
+	}
+}
+
+// result is what was found of each rule's groups. known are DNs that were groups at an earlier read: one that is still listed
+// as a member, but was not read this time, may have been hidden from the reader.
+func (b *ruleBook) result(g *groupGraph, known []string) []reconcile.RuleRead {
+	out := make([]reconcile.RuleRead, len(b.reads))
+	for i, r := range b.reads {
+		out[i].Suspect = r.suspect
+		for _, at := range r.groups {
+			out[i].Groups = append(out[i].Groups, g.groups[at].key)
+		}
+		for _, dn := range known {
+			if _, read := g.byKey[dn]; read || !g.nested {
+				continue
+			}
+			if slices.ContainsFunc(g.direct[dn], func(at int) bool { return slices.Contains(r.groups, at) }) {
+				out[i].Unread = append(out[i].Unread, dn)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,140 @@
+package ldapsrc
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+	"go.uber.org/zap"
+)
+
+// query is one search. The scope is the whole subtree, unless it is one entry.
+type query struct {
+	what       string // for errors: "the search for people"
+	base       string
+	one        bool
+	filter     string
+	attributes []string
+}
+
+// walk reads all pages of a search and gives each to the function; what that keeps must be thrown away if walk fails. Each
+// page is a new request, since go-ldap writes the cookie into the one that it is given.
+func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) error) error {
+	var cookie []byte
+	seen := make(map[string]bool)
+	for page := 1; ; page++ {
+		control := ldap.NewControlPaging(s.config.PageSize)
+		control.SetCookie(cookie)
+		result, err := s.search(ctx, q, control)
+		if err != nil {
+			return failed(ctx, fmt.Sprintf("%s, page %d", q.what, page), err)
+		}
+		s.pages++
+		if err := s.checkPage(q, result); err != nil {
+			return err
+		}
+		if err := each(result.Entries); err != nil {
+			return err
+		}
+		answer, ok := ldap.FindControl(result.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
+		if !ok {
+			return s.unpaged(q, page, len(result.Entries))
+		}
+		if cookie = answer.Cookie; len(cookie) == 0 {
+			return nil
+		}
+		// OpenLDAP and Active Directory count on with each page. 389-ds does not: its cookie names the search. To read that,
+		// the question would have to be whether the page itself came before.
+		if seen[string(cookie)] {
+			return incomplete("look into the server's log", "%s, page %d: the server returned a cookie for the second time, so pages repeat", q.what, page)
+		}
+		seen[string(cookie)] = true
+	}
+}
+
+// unpaged judges a page without the paging control. A server that does not know it sends everything at once, on page 1; one
+// that stops at just the size of a page has more.
+func (s *session) unpaged(q query, page, entries int) error {
+	if page > 1 {
+		return incomplete("look into the server's log", "%s, page %d came without the paging control: nobody knows whether it is the last", q.what, page)
+	}
+	if entries == int(s.config.PageSize) {
+		return incomplete("if there are just so many entries, set another ldap.page_size",
+			"%s gave exactly one page of %d entries, without the paging control: there may be more", q.what, entries)
+	}
+	return nil
+}
+
+// search sends one request. An error throws away what came before it.
+func (s *session) search(ctx context.Context, q query, controls ...ldap.Control) (*ldap.SearchResult, error) {
+	scope := ldap.ScopeWholeSubtree
+	if q.one {
+		scope = ldap.ScopeBaseObject
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	result, err := s.conn.Search(ldap.NewSearchRequest(q.base, scope, ldap.NeverDerefAliases, 0, 0, false, q.filter, q.attributes, controls))
+	if err != nil {
+		return nil, err
+	}
+	// An answer that belongs to no request of ours is recorded there, and may have been an entry.
+	if err := s.conn.GetLastError(); err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// checkPage looks for what go-ldap lets pass: references and attributes of which only a range came.
+func (s *session) checkPage(q query, result *ldap.SearchResult) error {
+	for _, ref := range result.Referrals {
+		if !s.refs.allow(ref) {
+			return incomplete("narrow the search base, read from a server that has it all, or list the reference in ldap.referrals if it may be left unread",
+				"%s: a part is on another server, %s", q.what, ref)
+		}
+		s.log.Debug("ldap reference left unread", zap.String("reference", ref))
+	}
+	for _, e := range result.Entries {
+		for _, a := range e.Attributes {
+			if i := strings.IndexByte(a.Name, ';'); i >= 0 && strings.Contains(strings.ToLower(a.Name[i:]), ";range=") {
+				return incomplete("this server returns large attributes in pieces, which is not supported yet",
+					"%s: %s of %s is only a part of the values", q.what, a.Name, e.DN)
+			}
+		}
+	}
+	return nil
+}
+
+// references is the allow-list, normalised.
+type references map[string]bool
+
+func newReferences(urls []string) (references, error) {
+	r := make(references, len(urls))
+	for _, raw := range urls {
+		host, dn, err := splitReference(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no reference: %w", raw, err)
+		}
+		r[host+"/"+dn] = true
+	}
+	return r, nil
+}
+
+func (r references) allow(raw string) bool {
+	host, dn, err := splitReference(raw)
+	return err == nil && (r[host+"/"+dn] || r[host+"/"])
+}
+
+// splitReference takes an LDAP URL apart (RFC 4516). What follows the DN, as in ldap://host/dc=x??sub, does not count.
+func splitReference(raw string) (host, dn string, err error) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil {
+		return "", "", err
+	}
+	if dn, err = dnKey(strings.TrimPrefix(u.Path, "/")); err != nil {
+		return "", "", err
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host), dn, nil
+}

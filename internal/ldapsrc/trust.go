@@ -1,0 +1,71 @@
+package ldapsrc
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// find looks for a group by name or DN. The text says why there is not exactly one.
+func (g *groupGraph) find(nameOrDN string) (int, string) {
+	at := g.byName[foldName(nameOrDN)]
+	switch {
+	case len(at) == 1:
+		return at[0], ""
+	case len(at) > 1:
+		dns := make([]string, len(at))
+		for i, x := range at {
+			dns[i] = g.groups[x].dn
+		}
+		return 0, fmt.Sprintf("the name %s fits %d groups: %s; use its DN", nameOrDN, len(at), strings.Join(dns, "; "))
+	}
+	if strings.Contains(nameOrDN, "=") {
+		if key, err := dnKey(nameOrDN); err == nil {
+			if i, ok := g.byKey[key]; ok {
+				return i, ""
+			}
+		}
+	}
+	return 0, fmt.Sprintf("the group %s was not found", nameOrDN)
+}
+
+// badBelow says what of the members of these groups could not be understood, nested ones included.
+func (g *groupGraph) badBelow(reached map[int]path) string {
+	worst := -1
+	for i := range reached {
+		if g.groups[i].bad != "" && (worst < 0 || i < worst) {
+			worst = i
+		}
+	}
+	if worst < 0 {
+		return ""
+	}
+	return fmt.Sprintf("a member of the group %s cannot be understood: %q is no DN", g.groups[worst].dn, g.groups[worst].bad)
+}
+
+// doubt says why what an expression sees of the groups cannot be trusted: a group that it names does not exist or is one of
+// several, or has a member that could not be understood. "" if it can.
+func (g *groupGraph) doubt(use groupUse) string {
+	if !use.any {
+		return ""
+	}
+	reached := make(map[int]path)
+	if !use.named { // it may look at any of them
+		for i := range g.groups {
+			reached[i] = nil
+		}
+	}
+	for _, n := range use.names {
+		i, problem := g.find(n)
+		if problem == "" && !slices.Contains(g.groups[i].names, n) && g.groups[i].dn != n {
+			problem = fmt.Sprintf("the group %s was not found; expressions distinguish case, and %s exists", n, g.groups[i].name)
+		}
+		if problem != "" {
+			return problem
+		}
+		for r := range g.below(i) {
+			reached[r] = nil
+		}
+	}
+	return g.badBelow(reached)
+}
