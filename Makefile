@@ -30,7 +30,7 @@ test: deps ## all tests, with the race detector and a real slapd
 
 .PHONY: bench
 bench: ## the benchmarks, side by side
-	$(GO) test -run '^$$' -bench . -benchtime 3x ./internal/...
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/...
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for 20 seconds

@@ -68,18 +68,13 @@ func (a *App) plan(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, timedOut(ctx, err)
 	}
-	report.DryRun = true
 	return report, nil
 }
 
 // newPlanner makes a run whose PPMS client has no write methods and whose ledger can only be read.
 func (a *App) newPlanner(ctx context.Context) (*run, error) {
-	r := &run{App: a}
-	options, err := a.pumapi()
+	r, options, err := a.prepare()
 	if err != nil {
-		return nil, err
-	}
-	if r.source, err = a.source(); err != nil {
 		return nil, err
 	}
 	if r.reader, err = ppms.NewReader(options); err != nil {
@@ -87,6 +82,16 @@ func (a *App) newPlanner(ctx context.Context) (*run, error) {
 	}
 	r.ledger, err = a.readLedger(ctx)
 	return r, err
+}
+
+// prepare makes what every run has: a way to read the directory, and the address and key of PPMS.
+func (a *App) prepare() (*run, ppms.Options, error) {
+	source, err := a.source()
+	if err != nil {
+		return nil, ppms.Options{}, err
+	}
+	options, err := a.pumapi()
+	return &run{App: a, source: source}, options, err
 }
 
 func (r *run) close() {
@@ -118,11 +123,11 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 		}
 	}
 	if a.Config.DryRun {
-		a.Log.Warn("dry_run is set in the configuration: nothing is written")
 		report, err := a.plan(ctx)
 		if err != nil {
 			return err
 		}
+		report.DryRun = true
 		return a.print(report, o.Output, "")
 	}
 	lock, err := ledger.LockRun(a.Config.Ledger.Path)
@@ -168,12 +173,8 @@ func (a *App) apply(ctx context.Context, file *reconcile.Plan, approve string) (
 
 // newRun makes a run that may write.
 func (a *App) newRun(ctx context.Context) (*run, error) {
-	r := &run{App: a}
-	options, err := a.pumapi()
+	r, options, err := a.prepare()
 	if err != nil {
-		return nil, err
-	}
-	if r.source, err = a.source(); err != nil {
 		return nil, err
 	}
 	if r.writer, err = ppms.NewWriter(options); err != nil {
@@ -197,6 +198,8 @@ func (r *run) conclude(ctx context.Context, report *Report, failure error) error
 		}
 	}
 	ctx = context.WithoutCancel(ctx) // the run may have been stopped, and its end must be on record all the same
+	r.Log.Info("run finished", zap.Int64("run", r.id), zap.String("result", string(result.Result)), zap.String("plan", result.PlanHash),
+		zap.Any("outcomes", result.Totals.Outcomes), zap.Int("issues", result.Totals.Summary.Issues), zap.String("error", result.Error))
 	if err := r.ledger.FinishRun(ctx, r.id, result); err != nil {
 		return err
 	}

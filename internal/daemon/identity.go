@@ -125,7 +125,7 @@ func (a *App) Unlink(ctx context.Context, login string) error {
 		return err
 	}
 	if !found {
-		return fmt.Errorf("%s is not linked; `ppms-syncd explain %s` tells more", login, login)
+		return fmt.Errorf("the account %q is not linked; `ppms-syncd explain %s` tells more", login, login)
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
 	p.printf("%s is no longer linked. If login and e-mail or last name agree with an entry, the next run links it again.\n", login)

@@ -84,21 +84,21 @@ func loadPlan(path, configHash string, now time.Time) (*reconcile.Plan, error) {
 // only narrows a fresh plan to what a saved one has. What the fresh one would not do any more, exactly so, is stale; what it
 // would do beyond is left for another run. The file serves as a list of changes: what is carried out is the fresh plan's.
 func only(file *reconcile.Plan, fresh reconcile.Plan) reconcile.Plan {
-	make := make(map[string]*reconcile.Change, len(fresh.Changes))
+	planned := make(map[string]*reconcile.Change, len(fresh.Changes))
 	for i := range fresh.Changes {
-		make[fresh.Changes[i].ID()] = &fresh.Changes[i]
+		planned[fresh.Changes[i].ID()] = &fresh.Changes[i]
 	}
 	changes := append([]reconcile.Change(nil), file.Changes...)
 	for i := range changes {
 		c := &changes[i]
-		if still, ok := make[c.ID()]; ok {
-			*c = *still
+		if again, ok := planned[c.ID()]; ok {
+			*c = *again
 			continue
 		}
 		c.Held, c.Approved = "", false
 		c.Outcome, c.Detail = reconcile.Stale, "a fresh plan does not have this change"
 	}
-	fresh.Changes = changes
+	fresh.Changes, fresh.Hash = changes, file.Hash
 	return fresh
 }
 

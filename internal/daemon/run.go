@@ -66,6 +66,7 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 		plan, seen = r.compute(directory, side)
 	}
 	reconcile.Judge(&plan, r.Config.Settings().Guards, r.memory, r.Now())
+	r.logGuards(&plan)
 	report := &Report{Plan: plan, Run: r.id, Server: directory.Server, FirstRun: r.memory.Baseline.At.IsZero()}
 	report.Unmatched = reconcile.Unmatched(side.Accounts, append(r.memory.Links, seen.Linked...))
 	if r.writer == nil {
@@ -143,6 +144,16 @@ func (r *run) acceptApproval(ctx context.Context, plan *reconcile.Plan) error {
 	}
 	r.memory = memory
 	return nil
+}
+
+// logGuards makes a trip visible to whoever watches the log, with its numbers.
+func (r *run) logGuards(plan *reconcile.Plan) {
+	for _, g := range plan.Guards {
+		if g.Tripped {
+			r.Log.Warn("guard tripped", zap.String("guard", string(g.Name)), zap.Int("value", g.Value), zap.Int("limit", g.Limit),
+				zap.String("plan", plan.Hash))
+		}
+	}
 }
 
 // remember stores what a complete read has shown, before anything is written.

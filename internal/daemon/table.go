@@ -213,6 +213,9 @@ func (p *printer) verdict(r *Report, saved string) {
 	}
 	p.printf("%s: %d newuser, %d updateuser (%d of them deactivations), %d setright (%d of them revocations); %s.\n",
 		count(len(r.Changes), "change", "changes"), s.NewUser, s.UpdateUser, s.Deactivations, s.SetRight, s.Revocations, count(s.Issues, "issue", "issues"))
+	if r.DryRun {
+		p.printf("%s\n", p.paint(text.FgYellow, "dry_run is set in the configuration: this was a plan, and nothing was written."))
+	}
 	p.printf("Plan %s", r.Hash)
 	if saved != "" {
 		p.printf(", saved to %s", saved)

@@ -37,9 +37,10 @@ func (r *run) write(ctx context.Context, report *Report) error {
 	for i := range report.Changes {
 		c := &report.Changes[i]
 		switch {
+		case c.Outcome != "": // stale already
 		case c.Held != "":
 			c.Outcome, c.Detail = reconcile.HeldBack, "held by guard "+c.Held
-		case c.Outcome == "":
+		default:
 			todo = append(todo, c)
 		}
 	}

@@ -15,7 +15,7 @@ func Judge(p *Plan, guards GuardSettings, m Memory, now time.Time) {
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		until, ok := m.Approved[c.ID()]
-		c.Approved, c.Held = ok && now.Before(until), ""
+		c.Approved, c.Held = ok && now.Before(until), "" // a plan that was read from a file may say anything
 	}
 	readHeld := Guard("")
 	p.Guards = readGuards(guards, m.Baseline, p.Directory.People, p.Directory.Groups)
@@ -45,6 +45,7 @@ func (p *Plan) hold(readHeld Guard, counted []GuardResult) {
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		switch {
+		case c.Outcome != "": // of a saved plan, and stale: it will not be written
 		case readHeld != "":
 			c.Held = string(readHeld)
 		case c.Approved:
@@ -62,7 +63,7 @@ func (p *Plan) hold(readHeld Guard, counted []GuardResult) {
 func (p *Plan) reportUnproven() {
 	issues := p.Issues
 	for i := range p.Changes {
-		if c := &p.Changes[i]; c.Unproven && !c.Approved {
+		if c := &p.Changes[i]; c.Unproven && !c.Approved && c.Outcome == "" {
 			what := "deactivation"
 			if c.Kind == SetRight {
 				what = fmt.Sprintf("revocation of %s on %s", *c.From, c.SystemName)
@@ -103,7 +104,7 @@ func countGuards(p *Plan, guards GuardSettings, spent []Spent) []GuardResult {
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		if c.Approved || c.Unproven {
+		if c.Approved || c.Unproven || c.Outcome != "" {
 			continue
 		}
 		affected[c.Guard()][KeyOf(c.Login)] = true

@@ -8,13 +8,17 @@ package secret
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-const redacted = "[redacted]"
+const (
+	redacted = "[redacted]"
+	longest  = 64 << 10 // bytes of a secret file
+)
 
 // Secret is a value that does not print itself.
 type Secret struct{ reveal func() string }
@@ -86,7 +90,7 @@ func (f File) Read() (Secret, error) {
 	if err != nil {
 		return Secret{}, err
 	}
-	file, err := os.Open(path)
+	file, err := os.Open(filepath.Clean(path))
 	if err != nil {
 		return Secret{}, err
 	}
@@ -101,12 +105,12 @@ func (f File) Read() (Secret, error) {
 	if mode := info.Mode().Perm(); mode&0o007 != 0 {
 		return Secret{}, fmt.Errorf("secret file %s has mode %04o: others may touch it; run chmod o-rwx %s", path, mode, path)
 	}
-	if info.Size() > 64<<10 {
-		return Secret{}, fmt.Errorf("secret file %s has %d bytes: that is no password", path, info.Size())
-	}
-	data, err := os.ReadFile(path)
+	data, err := io.ReadAll(io.LimitReader(file, longest+1))
 	if err != nil {
 		return Secret{}, err
+	}
+	if len(data) > longest {
+		return Secret{}, fmt.Errorf("secret file %s has more than %d bytes: that is no password", path, longest)
 	}
 	value := strings.TrimRight(string(data), "\r\n")
 	switch {

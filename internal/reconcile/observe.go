@@ -1,0 +1,94 @@
+package reconcile
+
+import (
+	"slices"
+)
+
+func (c *comparison) countAccounts() PPMSInfo {
+	info := PPMSInfo{Accounts: len(c.PPMS.Accounts)}
+	linked := c.linkedAccounts()
+	for i := range c.PPMS.Accounts {
+		if !c.PPMS.Accounts[i].Active {
+			continue
+		}
+		info.Active++
+		if linked[KeyOf(c.PPMS.Accounts[i].Login)] {
+			info.Managed++
+		} else {
+			info.Unmatched++
+		}
+	}
+	return info
+}
+
+// linkedAccounts are the keys of the accounts that are managed once this read's links are made.
+func (c *comparison) linkedAccounts() map[Key]bool {
+	linked := make(map[Key]bool, len(c.linkedTo)+len(c.newLinks))
+	for key := range c.linkedTo {
+		linked[key] = true
+	}
+	for old := range c.moved {
+		delete(linked, old)
+	}
+	for i := range c.newLinks {
+		linked[KeyOf(c.newLinks[i].Login)] = true
+	}
+	return linked
+}
+
+// observations are what this read adds to the memory. A read that is not accepted adds nothing but what PPMS said.
+func (c *comparison) observations() Observations {
+	m := &c.Memory
+	if c.frozen {
+		return Observations{Leavers: m.Leavers, Grants: m.Grants, Deactivated: m.Deactivated, Admins: c.admins, Rules: m.Rules}
+	}
+	return Observations{
+		Linked: c.linksToKeep(), Leavers: c.leavers, Grants: c.grants, Deactivated: c.deactivated, Admins: c.admins,
+		Rules:    c.ruleMemory(),
+		Baseline: &Baseline{At: c.Now, People: len(c.Directory.People), Groups: c.Directory.Groups, Scope: c.Settings.Scope},
+	}
+}
+
+// linksToKeep are the new links, those that moved, and those that this read showed enabled or elsewhere for the first time.
+func (c *comparison) linksToKeep() []Link {
+	fresh := make(map[string]*Link, len(c.newLinks))
+	for i := range c.newLinks {
+		fresh[c.newLinks[i].ID] = &c.newLinks[i]
+	}
+	var links []Link
+	for i := range c.subjects {
+		s := &c.subjects[i]
+		link := fresh[s.ID]
+		if link == nil {
+			link = c.links[s.ID]
+		}
+		if link == nil || s.held && fresh[s.ID] == nil {
+			continue
+		}
+		next := *link
+		next.DN = s.DN
+		if s.State == Enabled {
+			next.EnabledScope = c.Settings.Scope
+		}
+		if fresh[s.ID] != nil || next != *link {
+			links = append(links, next)
+		}
+	}
+	return links
+}
+
+// Unmatched lists the active accounts that nobody in the directory is linked to, sorted.
+func Unmatched(accounts []Account, links []Link) []string {
+	linked := make(map[Key]bool, len(links))
+	for i := range links {
+		linked[KeyOf(links[i].Login)] = true
+	}
+	var logins []string
+	for i := range accounts {
+		if accounts[i].Active && !linked[KeyOf(accounts[i].Login)] {
+			logins = append(logins, accounts[i].Login)
+		}
+	}
+	slices.Sort(logins)
+	return logins
+}
