@@ -407,3 +407,20 @@ func TestHugeAnswer(t *testing.T) {
 		wantKind(t, err, Malformed)
 	})
 }
+
+// TestAnswerWithoutLength: where nothing says how long an answer is, HTTP/1.1 is not believed, for it has chunks; HTTP/1.0, which knows
+// no other way without a length, is.
+func TestAnswerWithoutLength(t *testing.T) {
+	for protocol, want := range map[string]Kind{"HTTP/1.1": Lost, "HTTP/1.0": 0} {
+		server := newRawServer(t, func(conn *net.TCPConn) {
+			if readRequest(conn) == nil {
+				fmt.Fprintf(conn, "%s 200 OK\r\nConnection: close\r\n\r\nann\r\nbob\r\n", protocol)
+			}
+		})
+		w := newTestWriter(t, Options{URL: server.url})
+		logins, err := w.Users(t.Context(), Any)
+		if KindOf(err) != want || want == 0 && (err != nil || len(logins) != 2) {
+			t.Errorf("%s: %q, %v", protocol, logins, err)
+		}
+	}
+}
