@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -51,12 +54,13 @@ func (p *program) root() *cobra.Command {
 		Short: "Keep PPMS in step with a directory",
 		Long: "ppms-syncd reads people and groups from LDAP, compares them with the users and rights of PPMS, and applies what differs.\n" +
 			"It never takes away what it cannot prove it may take away, and everything it did can be seen.",
-		Version:           buildVersion(),
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
-		Args:              noArgs,
-		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+		Version:                    buildVersion(),
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: false},
+		Args:                       noArgs,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetIn(p.in)
 	root.SetOut(p.out)
@@ -67,20 +71,67 @@ func (p *program) root() *cobra.Command {
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.configFile, "config", "/etc/ppms-syncd/config.yaml", "configuration `file`")
-	flags.StringVar(&p.logLevel, "log-level", "", "least severe messages that are logged: debug, info, warn or error (default: log.level of the configuration)")
-	flags.StringVar(&p.logFormat, "log-format", "", "json or console (default: log.format of the configuration)")
-	fixed(root, "log-level", "debug", "info", "warn", "error")
-	fixed(root, "log-format", "json", "console")
+	oneOf(root, flags, &p.logLevel, "log-level", "least severe messages that are logged (default: log.level of the configuration)", "debug", "info", "warn", "error")
+	oneOf(root, flags, &p.logFormat, "log-format", "form of the log (default: log.format of the configuration)", "json", "console")
 	root.AddCommand(
 		p.planCommand(), p.applyCommand(), p.explainCommand(), p.checkCommand(), p.historyCommand(), p.approveCommand(),
 		p.linkCommand(), p.unlinkCommand(), p.configCommand(), p.simCommand(), p.demoCommand(), p.versionCommand(),
 	)
+	strict(root)
 	return root
 }
 
-// fixed completes a flag from a list.
-func fixed(c *cobra.Command, flag string, values ...cobra.Completion) {
-	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+// strict makes cobra's own commands refuse what they do not understand.
+func strict(root *cobra.Command) {
+	root.SetHelpCommand(&cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return misuse(fmt.Errorf("unknown command %q; see %s --help", strings.Join(args, " "), root.Name()))
+			}
+			return c.Help()
+		},
+	})
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = noArgs, func(c *cobra.Command, _ []string) error { return c.Help() }
+			for _, shell := range c.Commands() {
+				shell.Args = noArgs
+			}
+		}
+	}
+}
+
+// choice is a flag that takes one of a few words.
+type choice struct {
+	value   *string
+	allowed []string
+}
+
+func (c choice) String() string {
+	if c.value == nil { // pflag asks a zero value for its default
+		return ""
+	}
+	return *c.value
+}
+
+func (c choice) Set(s string) error {
+	if !slices.Contains(c.allowed, s) {
+		return fmt.Errorf("it is one of %s", strings.Join(c.allowed, ", "))
+	}
+	*c.value = s
+	return nil
+}
+
+func (c choice) Type() string { return strings.Join(c.allowed, "|") }
+
+// oneOf adds a flag that takes one of a few words, and completes it.
+func oneOf(c *cobra.Command, flags *pflag.FlagSet, into *string, name, usage string, allowed ...string) {
+	flags.Var(choice{into, allowed}, name, usage)
+	if err := c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(allowed, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // the flag's name is wrong
 	}
 }
@@ -94,6 +145,9 @@ func noArgs(c *cobra.Command, args []string) error {
 		err := fmt.Errorf("%s takes no %q; see %s --help", c.CommandPath(), args[0], c.CommandPath())
 		if c.HasSubCommands() {
 			err = fmt.Errorf("unknown command %q; see %s --help", args[0], c.CommandPath())
+			if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+				err = fmt.Errorf("unknown command %q; did you mean %s? See %s --help", args[0], strings.Join(like, " or "), c.CommandPath())
+			}
 		}
 		return misuse(err)
 	}
@@ -102,7 +156,7 @@ func noArgs(c *cobra.Command, args []string) error {
 
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if len(args) != len(names) {
+		if len(args) != len(names) || slices.ContainsFunc(args, func(s string) bool { return strings.TrimSpace(s) == "" }) {
 			return misuse(fmt.Errorf("usage: %s", c.UseLine()))
 		}
 		return nil
@@ -159,28 +213,18 @@ func (p *program) logger(level, format string) (*zap.Logger, error) {
 	if p.logFormat != "" {
 		format = p.logFormat
 	}
-	var least zapcore.Level
-	switch level {
-	case "debug", "info", "warn", "error":
-		if err := least.UnmarshalText([]byte(level)); err != nil {
-			return nil, misuse(err)
-		}
-	default:
-		return nil, misuse(fmt.Errorf("--log-level is debug, info, warn or error, not %q", level))
+	least, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return nil, err
 	}
 	c := zap.NewProductionEncoderConfig()
 	c.EncodeTime = zapcore.RFC3339TimeEncoder
 	c.EncodeDuration = zapcore.StringDurationEncoder
 	c.TimeKey = "time"
-	var encoder zapcore.Encoder
-	switch format {
-	case "json":
-		encoder = zapcore.NewJSONEncoder(c)
-	case "console":
+	encoder := zapcore.NewJSONEncoder(c)
+	if format == "console" {
 		c.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(c)
-	default:
-		return nil, misuse(fmt.Errorf("--log-format is json or console, not %q", format))
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(p.err), least)), nil
 }

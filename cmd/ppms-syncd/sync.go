@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -12,60 +13,42 @@ import (
 )
 
 // output adds --output to a command.
-func output(c *cobra.Command, into *string) {
-	c.Flags().StringVar(into, "output", "text", "text or json")
-	fixed(c, "output", "text", "json")
-}
-
-func outputOf(s string) (daemon.Output, error) {
-	switch o := daemon.Output(s); o {
-	case daemon.Text, daemon.JSON:
-		return o, nil
-	}
-	return "", misuse(fmt.Errorf("--output is text or json, not %q", s))
+func output(c *cobra.Command, into *daemon.Output) {
+	*into = daemon.Text
+	oneOf(c, c.Flags(), (*string)(into), "output", "form of the result", string(daemon.Text), string(daemon.JSON))
 }
 
 func (p *program) planCommand() *cobra.Command {
 	var o daemon.PlanOptions
-	var out string
 	c := &cobra.Command{
 		Use: "plan", Short: "Show what a run would do; writes nothing", Args: noArgs,
 		Long: "Reads the directory and PPMS, compares them, and prints what a run would do and why. Nothing is written, neither to PPMS\n" +
 			"nor to the ledger. A saved plan can be looked at, passed on, and applied within a day: that and nothing else.",
 		Example: "  ppms-syncd plan\n  ppms-syncd plan -o tonight.json && ppms-syncd apply tonight.json",
-		RunE: p.with(func(ctx context.Context, a *daemon.App) (err error) {
-			if o.Output, err = outputOf(out); err != nil {
-				return err
-			}
-			return a.Plan(ctx, o)
-		}),
+		RunE:    p.with(func(ctx context.Context, a *daemon.App) error { return a.Plan(ctx, o) }),
 	}
 	c.Flags().StringVarP(&o.File, "out", "o", "", "also save the plan to this `file`")
 	c.Flags().BoolVar(&o.ExitCode, "exit-code", false, "exit 2 if there are changes, 3 if a guard would hold some")
-	output(c, &out)
+	output(c, &o.Output)
 	return c
 }
 
 func (p *program) applyCommand() *cobra.Command {
 	var o daemon.ApplyOptions
-	var out string
 	c := &cobra.Command{
 		Use: "apply [PLAN]", Short: "Plan, let the guards judge, and write", Args: atMost(1),
 		Long: "Reads the directory and PPMS, compares them, and writes what the guards let through. With a saved plan it writes exactly\n" +
 			"that plan's changes, as far as a fresh look still comes to them.\n\n" +
 			"Exit codes: 0 done, 1 failed before the first write, 3 a guard held something, 4 not every change was applied.",
-		RunE: func(c *cobra.Command, args []string) (err error) {
+		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				o.File = args[0]
-			}
-			if o.Output, err = outputOf(out); err != nil {
-				return err
 			}
 			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Apply(ctx, o) })(c, args)
 		},
 	}
 	c.Flags().StringVar(&o.Approve, "approve", "", "approve the plan with this `hash` (or its first 8 digits or more) and apply it")
-	output(c, &out)
+	output(c, &o.Output)
 	return c
 }
 
@@ -91,7 +74,6 @@ func (p *program) checkCommand() *cobra.Command {
 
 func (p *program) historyCommand() *cobra.Command {
 	var o daemon.HistoryOptions
-	var out string
 	c := &cobra.Command{
 		Use: "history [RUN]", Short: "List the runs, or what one run did", Args: atMost(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -100,15 +82,15 @@ func (p *program) historyCommand() *cobra.Command {
 					return misuse(fmt.Errorf("%q is no run: give a number from `ppms-syncd history`", args[0]))
 				}
 			}
-			if o.Output, err = outputOf(out); err != nil {
-				return err
+			if o.Unmatched && o.Run != 0 {
+				return misuse(errors.New("--unmatched is about the last run: leave out RUN"))
 			}
 			return p.with(func(ctx context.Context, a *daemon.App) error { return a.History(ctx, o) })(c, args)
 		},
 	}
 	c.Flags().BoolVar(&o.Unmatched, "unmatched", false, "list the active PPMS accounts that nobody in the directory is linked to")
 	c.Flags().IntVar(&o.Limit, "limit", 50, "show so many runs; 0 shows all")
-	output(c, &out)
+	output(c, &o.Output)
 	return c
 }
 
@@ -119,6 +101,9 @@ func (p *program) approveCommand() *cobra.Command {
 		Long: "Approves the changes of a plan that a guard held (see `ppms-syncd history`). Until the approval ends, the runs that plan them\n" +
 			"again, unchanged, write them. If the directory had shrunk, its size in that plan becomes the accepted one.",
 		RunE: func(c *cobra.Command, args []string) error {
+			if lasts <= 0 {
+				return misuse(errors.New("--for must be longer than nothing"))
+			}
 			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Approve(ctx, args[0], lasts) })(c, args)
 		},
 	}

@@ -11,7 +11,10 @@ import (
 )
 
 func (p *program) configCommand() *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Help with writing a configuration", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{
+		Use: "config", Short: "Help with writing a configuration", Args: noArgs, SuggestionsMinimumDistance: 2,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(
 		&cobra.Command{
 			Use: "example", Short: "Print a commented configuration", Args: noArgs,

@@ -108,6 +108,18 @@ func (a *App) openLedger(ctx context.Context) (Ledger, error) {
 	return ledger.Open(ctx, a.Config.Ledger.Path)
 }
 
+// existingLedger opens the ledger for a word of a person, which makes no sense where nothing was ever run.
+func (a *App) existingLedger(ctx context.Context) (Ledger, error) {
+	if _, err := os.Stat(a.Config.Ledger.Path); errors.Is(err, fs.ErrNotExist) {
+		return nil, a.noLedger()
+	}
+	return a.openLedger(ctx)
+}
+
+func (a *App) noLedger() error {
+	return fmt.Errorf("there is no ledger at %s yet: nothing was ever run here", a.Config.Ledger.Path)
+}
+
 func (a *App) source() (*ldapsrc.Source, error) {
 	return ldapsrc.New(a.Config.Directory(), a.Config.Mapping(), a.Log)
 }

@@ -143,8 +143,12 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 		err = errors.Join(err, a.print(report, o.Output, ""))
 	}
 	if report != nil && (err == nil || report.wrote) {
-		if code := report.exit(); code != ExitOK || err != nil {
-			return &ExitError{Code: max(code, ExitFailed), Err: err}
+		code := report.exit()
+		if code == ExitOK && err != nil { // all was written, but the ledger or the report failed
+			code = ExitPartial
+		}
+		if code != ExitOK {
+			return &ExitError{Code: code, Err: err}
 		}
 	}
 	return err
@@ -199,7 +203,7 @@ func (r *run) conclude(ctx context.Context, report *Report, failure error) error
 	}
 	ctx = context.WithoutCancel(ctx) // the run may have been stopped, and its end must be on record all the same
 	r.Log.Info("run finished", zap.Int64("run", r.id), zap.String("result", string(result.Result)), zap.String("plan", result.PlanHash),
-		zap.Any("outcomes", result.Totals.Outcomes), zap.Int("issues", result.Totals.Summary.Issues), zap.String("error", result.Error))
+		zap.Any("outcomes", result.Totals.Outcomes), zap.Int("issues", result.Totals.Summary.Issues))
 	if err := r.ledger.FinishRun(ctx, r.id, result); err != nil {
 		return err
 	}

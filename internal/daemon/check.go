@@ -53,10 +53,13 @@ func (a *App) Check(ctx context.Context, offline bool) error {
 	defer cancel()
 	c := &checks{printer: &printer{out: a.Out, colour: a.Colour}}
 	a.checkConfig(c)
-	key := a.checkSecrets(c)
+	password, key := a.checkSecrets(c)
 	memory, last := a.checkLedger(ctx, c)
 	if !offline {
-		directory := a.checkDirectory(ctx, c, memory)
+		var directory *ldapsrc.Result
+		if password {
+			directory = a.checkDirectory(ctx, c, memory)
+		}
 		if key {
 			a.checkPPMS(ctx, c, directory, memory)
 		}
@@ -84,28 +87,22 @@ func (a *App) checkConfig(c *checks) {
 	c.ok("configuration: policy %s, %s%s", a.Config.Policy, count(len(a.Config.Rights), "rule", "rules"), mode)
 }
 
-func (a *App) checkSecrets(c *checks) (key bool) {
-	bind := a.Config.Directory().Bind
-	files := []struct {
-		what string
-		file secret.File
-	}{{"the PPMS API key (ppms.api_key_file)", a.Config.Pumapi().Key}}
-	if bind.Method == ldapsrc.Simple {
-		files = append(files, struct {
-			what string
-			file secret.File
-		}{"the bind password (ldap.bind.password_file)", bind.Password})
-	}
-	for i, f := range files {
-		path, _ := f.file.Find()
-		_, err := f.file.Read()
+// checkSecrets says whether each secret that is needed can be read.
+func (a *App) checkSecrets(c *checks) (password, key bool) {
+	look := func(what string, file secret.File) bool {
+		path, _ := file.Find()
+		_, err := file.Read()
 		if err != nil {
-			err = fmt.Errorf("%s: %w", f.what, err)
+			err = fmt.Errorf("%s: %w", what, err)
 		}
-		good := c.note(err, "%s: %s", f.what, path)
-		key = key || i == 0 && good
+		return c.note(err, "%s: %s", what, path)
 	}
-	return key
+	key = look("the PPMS API key (ppms.api_key_file)", a.Config.Pumapi().Key)
+	password = true
+	if bind := a.Config.Directory().Bind; bind.Method == ldapsrc.Simple {
+		password = look("the bind password (ldap.bind.password_file)", bind.Password)
+	}
+	return password, key
 }
 
 func (a *App) checkLedger(ctx context.Context, c *checks) (m reconcile.Memory, last string) {

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/text"
-
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/reconcile"
 )
@@ -28,7 +26,7 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 		return err
 	}
 	if l == nil {
-		return fmt.Errorf("there is no ledger at %s yet: nothing was ever run here", a.Config.Ledger.Path)
+		return a.noLedger()
 	}
 	defer func() { _ = l.Close() }() // it was only read
 	switch {
@@ -58,17 +56,14 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 		}
 	}
 	p.table([]string{"run", "started", "mode", "policy", "result", "changes", "plan", "by", "error"}, rows)
-	plans, err := l.HeldPlans(ctx)
-	if err != nil {
-		return err
-	}
-	if len(plans) > 0 {
-		p.heading(text.Bold, "Plans that a guard held (%d)", len(plans))
-		rows := make([][]string, len(plans))
-		for i := range plans {
-			rows[i] = []string{shortHash(plans[i].Plan.Hash), fmt.Sprintf("run %d", plans[i].Run), clock(plans[i].At), tripped(&plans[i].Plan)}
+	if runs[0].Result == ledger.Held {
+		plan, found, err := l.HeldPlan(ctx, runs[0].PlanHash)
+		if err != nil {
+			return err
 		}
-		p.table(nil, rows)
+		if found {
+			p.printf("\nThe last run was held (%s). When you have looked at it: ppms-syncd approve %s\n", tripped(&plan), shortHash(plan.Hash))
+		}
 	}
 	return p.err
 }

@@ -17,10 +17,7 @@ import (
 
 // Approve lets the changes of a held plan be written by the runs until then.
 func (a *App) Approve(ctx context.Context, hash string, lasts time.Duration) error {
-	if lasts <= 0 {
-		return usage("--for must be longer than nothing")
-	}
-	l, err := a.openLedger(ctx)
+	l, err := a.existingLedger(ctx)
 	if err != nil {
 		return err
 	}
@@ -116,7 +113,7 @@ func chooseEntry(read *ldapsrc.Result, login, dn string) (*reconcile.Person, err
 
 // Unlink makes an account local: it is never written again until somebody links it.
 func (a *App) Unlink(ctx context.Context, login string) error {
-	l, err := a.openLedger(ctx)
+	l, err := a.existingLedger(ctx)
 	if err != nil {
 		return err
 	}

@@ -25,11 +25,11 @@ func savePlan(path string, plan *reconcile.Plan) (err error) {
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return fmt.Errorf("save the plan: %w", err)
+		return fmt.Errorf("save the plan to %s: %w", path, errors.Unwrap(err)) // without the name of the file that was to become it
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("save the plan: %w", err), os.Remove(file.Name()))
+			err = errors.Join(fmt.Errorf("save the plan to %s: %w", path, err), os.Remove(file.Name()))
 		}
 	}()
 	if _, err = file.Write(data); err == nil {

@@ -213,9 +213,6 @@ func (p *printer) verdict(r *Report, saved string) {
 	}
 	p.printf("%s: %d newuser, %d updateuser (%d of them deactivations), %d setright (%d of them revocations); %s.\n",
 		count(len(r.Changes), "change", "changes"), s.NewUser, s.UpdateUser, s.Deactivations, s.SetRight, s.Revocations, count(s.Issues, "issue", "issues"))
-	if r.DryRun {
-		p.printf("%s\n", p.paint(text.FgYellow, "dry_run is set in the configuration: this was a plan, and nothing was written."))
-	}
 	p.printf("Plan %s", r.Hash)
 	if saved != "" {
 		p.printf(", saved to %s", saved)
@@ -232,6 +229,8 @@ func (p *printer) next(r *Report, saved string) {
 		}
 	}
 	switch {
+	case r.DryRun:
+		p.printf("%s\n", p.paint(text.FgYellow, "dry_run is set in the configuration: this was a plan, and nothing was written."))
 	case r.Run != 0:
 		p.printf("Run %d: %s.\n", r.Run, outcomes(r.Changes))
 		if held > 0 {

@@ -169,8 +169,8 @@ func orNone(s string) string {
 	return s
 }
 
-// MissingIDs lists the stable ids of linked people whom the read did not return, under their id or their login, and whose
-// account we did not already deactivate. Each is looked up once more before anybody concludes that they left.
+// MissingIDs lists the stable ids of linked people whom the read did not return, under their id or their login. Each is looked
+// up once more before anybody concludes that they left.
 func MissingIDs(people []Person, m Memory) []string {
 	ids := make(map[string]bool, len(people))
 	keys := make(map[Key]bool, len(people))
@@ -185,9 +185,6 @@ func MissingIDs(people []Person, m Memory) []string {
 		link := &m.Links[i]
 		account := KeyOf(link.Login)
 		if ids[link.ID] || keys[account] || keys[link.Key] {
-			continue
-		}
-		if gone, ok := m.Deactivated[account]; ok && !gone.Overruled {
 			continue
 		}
 		missing = append(missing, link.ID)

@@ -1,0 +1,135 @@
+package daemon_test
+
+import (
+	"testing"
+	"time"
+
+	"ppms-syncd/internal/daemon"
+)
+
+// explain is ppms-syncd explain LOGIN. Like a plan it writes nothing.
+func (w *world) explain(login string) string {
+	w.t.Helper()
+	before := w.sim.Snapshot()
+	must(w.t, w.app.Explain(w.t.Context(), login))
+	w.unchanged(before)
+	return w.text()
+}
+
+func refuse(t *testing.T, text string, words ...string) {
+	t.Helper()
+	for _, w := range words {
+		if containsFold(text, w) {
+			t.Errorf("%q is in:\n%s", w, text)
+		}
+	}
+}
+
+func TestExplainSomebodyWhoIsInStep(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	text := w.explain("emmy")
+	expect(t, text, "emmy (Emmy Noether): in the directory and in PPMS.", uid("emmy"), "enabled", "givenName", "imaging", "a member",
+		"by imaging, which is in confocal-users", "yes: linked to "+uid("emmy"), "(matched)", "A by rule confocal (confocal-users ← imaging)",
+		"PPMS has A", "we set A", "as it should be", "Nothing: both sides agree.", "What earlier runs did", "run 1", "applied",
+		"the last run, 25 hours ago", "next run at")
+	refuse(t, text, "held back")
+}
+
+func TestExplainBeforeTheFirstRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	expect(t, w.explain("carl"), "updateuser: email: charles@example.com → carl@example.org", "setright: SP8, left from N to A", "will be set to A",
+		"There was no run yet")
+	expect(t, w.explain("ada"), "ada (Ada Lovelace): in the directory, not in PPMS.", "newuser: lname Lovelace, fname Ada", "setright: SP8 STED from none to A")
+}
+
+// Whatever case somebody types: the next run takes it for the same person.
+func TestExplainWhateverTheCase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	expect(t, w.explain("CARL"), "in the directory and in PPMS.")
+	w.apply().exits(daemon.ExitOK)
+	expect(t, w.explain("CARL"), "in the directory and in PPMS.")
+}
+
+func TestExplainNobody(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	expect(t, w.explain("lisa"), "lisa: neither in the directory nor in PPMS.", "No such login; nearest: lise.", "there is nobody of this login")
+	expect(t, w.explain("viistor"), "nearest: visitor")
+	expect(t, w.explain("qqqqqqqq"), "none that is like it")
+}
+
+func TestExplainWhomTheReadLeavesOut(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) { s.UserFilter = "(&(objectClass=inetOrgPerson)(!(employeeType=guest)))" })
+	guest := person("gast", "G", "Gast", "curielab")
+	guest.Attrs["employeeType"] = []string{"guest"}
+	former := person("alt", "A", "Alt", "curielab")
+	former.DN = "uid=alt,ou=former,dc=example,dc=org"
+	w.put(guest, former)
+	expect(t, w.explain("gast"), uid("gast"), "the filter excludes it because", "employeeType", "guest", "No entry with this login among the 4 people")
+	expect(t, w.explain("alt"), former.DN, "it is outside "+peopleBase)
+}
+
+func TestExplainLocalAccount(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	expect(t, w.explain("visitor"), "visitor: in PPMS, not in the directory.", "it is local, and ppms-syncd never writes it",
+		"kept: staff gave it", "nobody in the directory has this login")
+}
+
+func TestExplainAdministratorAndProtected(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) {
+		s.Entries = append(s.Entries, person("boss", "Big", "Boss", "curielab"), person("svc-x", "S", "X", "curielab"))
+	})
+	w.put(group("em-users", uid("lise"), uid("boss")))
+	expect(t, w.explain("boss"), "a PPMS administrator", "Nothing: the account is a PPMS administrator.")
+	expect(t, w.explain("svc-x"), "protected by accounts.protect")
+}
+
+func TestExplainLeaver(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.remove(uid("carl"))
+	w.apply().exits(daemon.ExitOK)
+	w.pass(24 * time.Hour)
+	w.apply().exits(daemon.ExitOK)
+	text := w.explain("carl")
+	expect(t, text, "carl: in PPMS, not in the directory.", "yes: linked to "+uid("carl"),
+		"missing since", "seen in 2 complete reads", "to be deactivated (policy sync) from", "after 3 reads")
+	w.pass(200 * time.Hour)
+	expect(t, w.explain("carl"), "updateuser: active: true → false", "no longer in the directory since")
+	w.apply().exits(daemon.ExitOK).did(carlLeaves)
+	expect(t, w.explain("carl"), "false", "run 4")
+}
+
+func TestExplainWhoIsHeld(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.set(uid("carl"), "mail", "visitor@example.org")
+	w.sim.SetRight("emmy", 12, "N")
+	w.remove(cn("em-users"))
+	w.put(person("half", "H", "Half", "nolab"))
+	expect(t, w.explain("carl"), "held back: email-taken: e-mail visitor@example.org belongs to visitor")
+	expect(t, w.explain("emmy"), "held back: right-lowered-by-staff")
+	expect(t, w.explain("lise"), "held back: rule-suspended", "em-users was not found")
+	expect(t, w.explain("half"), "held back: unknown-unit")
+}
+
+func TestExplainWhatAGuardHolds(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.configure(func(s *settings) { s.Rights = `[{name: confocal, group: confocal-users, systems: [13], level: A}]` })
+	expect(t, w.explain("emmy"), "setright: SP8, left from A to D", "but guard scope holds it", "needs-approval")
+}
+
+func TestExplainUnderALesserPolicy(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.configure(func(s *settings) { s.Policy = "create-only" })
+	w.set(uid("carl"), "telephoneNumber", "+41 1")
+	expect(t, w.explain("carl"), "not by policy create-only: updateuser: phone: (none) → +41 1")
+}

@@ -1,0 +1,220 @@
+package daemon_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ppms-syncd/internal/daemon"
+	"ppms-syncd/internal/ldapsrc/ldaptest"
+	"ppms-syncd/internal/ppmssim"
+	"ppms-syncd/internal/reconcile"
+)
+
+// days lets a run come each day for so many, and expects it to do nothing.
+func (w *world) days(n int) {
+	w.t.Helper()
+	for range n {
+		w.pass(24*time.Hour - time.Minute) // the run takes the last minute
+		w.apply().exits(daemon.ExitOK).did()
+	}
+}
+
+const carlLeaves = "updateuser carl active=false"
+
+func TestLeaverIsDeactivatedAfterTheGrace(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.remove(uid("carl"))
+	w.apply().exits(daemon.ExitOK).did() // the first read that shows it
+	w.days(6)
+	w.pass(24*time.Hour - 2*time.Minute)
+	w.apply().exits(daemon.ExitOK).did() // 168h are not over
+	got := w.apply().exits(daemon.ExitOK).did(carlLeaves)
+	expect(t, got.change(carlLeaves).Reason, "no longer in the directory since 2026-03-03", "9 complete reads")
+	for _, id := range []int{12, 13} {
+		if level := w.sim.Right("carl", id); level != "A" {
+			t.Errorf("the right on %d is %q; a leaver keeps what they have", id, level)
+		}
+	}
+	w.days(2)
+	w.plan().issues()
+}
+
+func TestLeaverIsDeactivatedOnlyAfterTheConfirmations(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.remove(uid("carl"))
+	for range 2 {
+		w.apply().exits(daemon.ExitOK).did()
+		w.pass(200 * time.Hour)
+	}
+	w.apply().exits(daemon.ExitOK).did(carlLeaves)
+}
+
+func TestDisabledPersonIsDeactivatedAfterTheirGrace(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.set(uid("carl"), "employeeType", "left")
+	w.set(uid("carl"), "telephoneNumber", "+41 1") // nobody keeps the fields of somebody who is disabled
+	w.apply().exits(daemon.ExitOK).did()
+	w.pass(12 * time.Hour)
+	w.apply().exits(daemon.ExitOK).did()
+	w.pass(12 * time.Hour)
+	got := w.apply().exits(daemon.ExitOK).did(carlLeaves)
+	expect(t, got.change(carlLeaves).Reason, "disabled in the directory since")
+}
+
+func TestWhoComesBackIsOffTheList(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	carl := w.entry(uid("carl"))
+	w.remove(carl.DN)
+	w.apply()
+	w.days(5)
+	w.put(carl)
+	w.days(1)
+	if n := len(w.memory().Leavers); n > 0 {
+		t.Errorf("%d leavers", n)
+	}
+	w.remove(carl.DN)
+	w.days(7) // counted anew from the first of them
+	w.pass(24 * time.Hour)
+
+	w.apply().exits(daemon.ExitOK).did(carlLeaves)
+}
+
+func TestWhoComesBackIsReactivated(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) { s.Leavers = "grace: 1h, confirmations: 1" })
+	carl := w.entry(uid("carl"))
+	w.remove(carl.DN)
+	w.apply().did()
+	w.pass(time.Hour)
+	w.apply().did(carlLeaves)
+	w.days(3)
+	w.put(carl)
+	got := w.apply().exits(daemon.ExitOK).did("updateuser carl active=true")
+	expect(t, got.change("updateuser carl active=true").Reason, "in the directory again", "we had deactivated")
+	w.plan().exits(daemon.ExitOK).has().issues()
+}
+
+func TestMovedOutOfTheSearch(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	carl := w.entry(uid("carl"))
+	w.remove(carl.DN)
+	carl.DN = "uid=carl,ou=former,dc=example,dc=org" // with its entryUUID
+	w.put(carl)
+	w.apply()
+	w.days(6)
+	w.pass(24 * time.Hour)
+	got := w.apply().did(carlLeaves)
+	expect(t, got.change(carlLeaves).Reason, "moved out of the search to uid=carl,ou=former,dc=example,dc=org since")
+}
+
+// lookups strikes the second look at the missing.
+func lookups(do ldaptest.Do) ldaptest.Fault { return ldaptest.Fault{Filter: "entryUUID=", Do: do} }
+
+func TestFailedSecondLookConfirmsNobody(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.remove(uid("carl"))
+	w.dir.SetFaults(lookups(ldaptest.Result(51)))
+	w.days(20)
+	if n := len(w.memory().Leavers); n > 0 {
+		t.Errorf("%d leavers", n)
+	}
+	w.dir.SetFaults()
+	w.apply().did() // now it counts
+	w.days(6)
+	w.pass(24 * time.Hour)
+	w.apply().did(carlLeaves)
+}
+
+// A second look that fails now and then neither counts nor begins anew.
+func TestFailedSecondLookKeepsWhatWasKnown(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.remove(uid("carl"))
+	w.apply()
+	w.days(1)
+	w.dir.SetFaults(lookups(ldaptest.Result(51)))
+	w.days(10)
+	w.dir.SetFaults()
+	w.apply().exits(daemon.ExitOK).did(carlLeaves) // the third read, after eleven days
+}
+
+func TestSecondLookFindsWhatTheReadLeftOut(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.set(uid("emmy"), "telephoneNumber", "+41 1")
+	w.dir.SetFaults(ldaptest.Fault{Base: peopleBase, Filter: "inetOrgPerson", Times: 1, Do: ldaptest.Hide(uid("carl"))})
+	w.apply().exits(daemon.ExitFailed, "the read was wrong", uid("carl")).did()
+	w.apply().exits(daemon.ExitOK).did("updateuser emmy phone=+41 1")
+}
+
+func TestReactivatedByStaffIsKept(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) { s.Leavers = "grace: 1h, confirmations: 1" })
+	w.remove(uid("carl"))
+	w.apply()
+	w.pass(time.Hour)
+	w.apply().did(carlLeaves)
+	w.staff("carl", func(u *ppmssim.User) { u.Active = true })
+	w.days(3)
+	w.plan().exits(daemon.ExitOK).has().issues("reactivated-by-staff carl")
+	w.staff("carl", func(u *ppmssim.User) { u.Active = false }) // their own now
+	w.days(2)
+	w.put(person("carl", "Charles", "Darwin", "darwinlab"))
+	w.days(1)
+	w.plan().issues("inactive-by-staff carl")
+}
+
+func TestInactiveByStaffIsKept(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.staff("carl", func(u *ppmssim.User) { u.Active = false })
+	w.set(uid("carl"), "telephoneNumber", "+41 1")
+	w.set(cn("confocal-users"), "member", cn("imaging")) // and the rights are left alone, too
+	w.days(2)
+	w.plan().exits(daemon.ExitOK).has().issues("inactive-by-staff carl")
+}
+
+func TestAccountThatIsGone(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.sim.DeleteUser("carl")
+	w.days(2)
+	w.plan().exits(daemon.ExitOK).has().issues("account-gone carl").says(reconcile.AccountGone, "ppms-syncd unlink carl")
+	must(t, w.app.Unlink(t.Context(), "carl"))
+	w.text()
+	w.apply().exits(daemon.ExitOK).did("newuser carl", "setright carl 12 A", "setright carl 13 A")
+}
+
+// Leavers are counted in complete reads only.
+func TestFailedRunsConfirmNobody(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.remove(uid("carl"))
+	w.apply()
+	w.faults("getsystems:html")
+	for range 5 {
+		w.pass(48 * time.Hour)
+		w.apply().exits(daemon.ExitFailed).did()
+	}
+	w.faults()
+	w.apply().did() // the second
+	w.apply().did(carlLeaves)
+}
+
+func TestNothingIsDoneToLeaversWhoAreNotLinked(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) { s.Leavers = "grace: 1h, confirmations: 1" })
+	w.days(5)
+	for _, e := range w.sim.Effects() {
+		if strings.Contains(effectLine(&e), "visitor") {
+			t.Errorf("%s", effectLine(&e))
+		}
+	}
+}
