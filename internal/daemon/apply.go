@@ -112,15 +112,9 @@ type ApplyOptions struct {
 
 // Apply compares, lets the guards judge, and writes.
 func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
-	var file *reconcile.Plan
-	if o.File != "" {
-		var err error
-		if file, err = loadPlan(o.File, a.Config.Hash(), a.Now()); err != nil {
-			return err
-		}
-		if o.Approve != "" && !hashFits(o.Approve, file.Hash) {
-			return fmt.Errorf("%s has the hash %s, not %s", o.File, file.Hash, o.Approve)
-		}
+	file, err := a.savedPlan(o)
+	if err != nil {
+		return err
 	}
 	if a.Config.DryRun {
 		report, err := a.plan(ctx)
@@ -130,28 +124,58 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 		report.DryRun = true
 		return a.print(report, o.Output, "")
 	}
-	lock, err := ledger.LockRun(a.Config.Ledger.Path)
-	if busy, ok := errors.AsType[*ledger.BusyError](err); ok {
-		return fmt.Errorf("another run is under way (process %d); try again when it has ended", busy.PID)
-	}
+	unlock, err := a.lockRun()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = lock.Unlock() }() // the kernel would do it anyway
+	defer unlock()
 	report, err := a.apply(ctx, file, o.Approve)
-	if report != nil {
-		err = errors.Join(err, a.print(report, o.Output, ""))
+	if report == nil {
+		return err
 	}
-	if report != nil && (err == nil || report.wrote) {
-		code := report.exit()
-		if code == ExitOK && err != nil { // all was written, but the ledger or the report failed
-			code = ExitPartial
-		}
-		if code != ExitOK {
-			return &ExitError{Code: code, Err: err}
-		}
+	return report.end(errors.Join(err, a.print(report, o.Output, "")))
+}
+
+// savedPlan loads the plan that is to be applied; nil if there is none.
+func (a *App) savedPlan(o ApplyOptions) (*reconcile.Plan, error) {
+	if o.File == "" {
+		return nil, nil //nolint:nilnil // to plan anew is no error
 	}
-	return err
+	file, err := loadPlan(o.File, a.Config.Hash(), a.Now())
+	if err == nil && o.Approve != "" && !hashFits(o.Approve, file.Hash) {
+		err = fmt.Errorf("%s has the hash %s, not %s", o.File, file.Hash, o.Approve)
+	}
+	return file, err
+}
+
+// lockRun makes sure that no other run is under way.
+func (a *App) lockRun() (unlock func(), err error) {
+	lock, err := ledger.LockRun(a.Config.Ledger.Path)
+	if busy, ok := errors.AsType[*ledger.BusyError](err); ok {
+		who := "another process"
+		if busy.PID != 0 { // it has not said yet
+			who = fmt.Sprintf("process %d", busy.PID)
+		}
+		return nil, fmt.Errorf("another run is under way (%s); try again when it has ended", who)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = lock.Unlock() }, nil // the kernel would do it anyway
+}
+
+// end turns a report and what failed beside it into the error that has the exit code.
+func (r *Report) end(err error) error {
+	code := r.exit()
+	switch {
+	case err != nil && !r.wrote:
+		return err
+	case err != nil && code == ExitOK: // all was written, but the ledger or the report failed
+		code = ExitPartial
+	case code == ExitOK:
+		return nil
+	}
+	return &ExitError{Code: code, Err: err}
 }
 
 // apply is a run that writes. Its error says what ended it; a report is there as soon as there was a plan.

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -60,7 +59,7 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 	var err error
 	x.found, err = r.source.Read(ctx, request(r.memory, login))
 	if err != nil {
-		return nil, fmt.Errorf("the directory was not read completely: %w", err)
+		return nil, err
 	}
 	side, err := r.sideOf(ctx, login, x)
 	if err != nil {
@@ -82,19 +81,24 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 // sideOf reads one account and its rights now and takes the rest from the last run. Without one it asks PPMS for the lists.
 func (r *run) sideOf(ctx context.Context, login string, x *explanation) (*reconcile.PPMS, error) {
 	side := &reconcile.PPMS{Systems: x.seen.Systems, Units: x.seen.Units, Admins: x.seen.Admins}
+	var logins []string
 	if x.seen.At.IsZero() {
 		l, err := r.readLists(ctx)
 		if err != nil {
 			return nil, err
 		}
-		side.Systems, side.Units, side.Admins = l.systems, l.units, l.admins
+		side.Systems, side.Units, side.Admins, logins = l.systems, l.units, l.admins, l.all
 	}
 	key := reconcile.KeyOf(login)
 	for i := range r.known {
+		logins = append(logins, r.known[i].Login)
 		if reconcile.KeyOf(r.known[i].Login) != key {
 			side.Accounts = append(side.Accounts, r.known[i].Account)
-		} else {
-			login = r.known[i].Login
+		}
+	}
+	for _, spelled := range logins { // whether PPMS folds the case of logins is not known: ask in its own spelling
+		if reconcile.KeyOf(spelled) == key {
+			login = spelled
 		}
 	}
 	user, exists, err := r.reader.User(ctx, login)

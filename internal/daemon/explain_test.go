@@ -53,6 +53,14 @@ func TestExplainWhateverTheCase(t *testing.T) {
 	expect(t, w.explain("CARL"), "in the directory and in PPMS.")
 }
 
+// PPMS has a spelling of its own, which no run has seen yet. A run finds it in the list of users, and so must explain,
+// or it announces a newuser.
+func TestExplainFindsTheSpellingOfPPMS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *settings) { s.Seed.Users[1].Login, s.Seed.Rights = "Carl", nil })
+	expect(t, w.explain("carl"), "in the directory and in PPMS.")
+}
+
 func TestExplainNobody(t *testing.T) {
 	t.Parallel()
 	w := settled(t)

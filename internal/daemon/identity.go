@@ -58,7 +58,7 @@ func (a *App) Link(ctx context.Context, login, dn string) error {
 	login = strings.TrimSpace(login)
 	read, err := r.source.Read(ctx, ldapsrc.Request{About: login})
 	if err != nil {
-		return fmt.Errorf("the directory was not read completely: %w", err)
+		return err
 	}
 	person, err := chooseEntry(read, login, dn)
 	if err != nil {
@@ -144,7 +144,7 @@ func (a *App) LinkAll(ctx context.Context, yes bool) error {
 	}
 	read, err := r.source.Read(ctx, ldapsrc.Request{})
 	if err != nil {
-		return fmt.Errorf("the directory was not read completely: %w", err)
+		return err
 	}
 	lists, err := r.readLists(ctx)
 	if err != nil {

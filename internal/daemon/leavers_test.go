@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -110,7 +111,7 @@ func TestMovedOutOfTheSearch(t *testing.T) {
 	w.days(6)
 	w.pass(24 * time.Hour)
 	got := w.apply().did(carlLeaves)
-	expect(t, got.change(carlLeaves).Reason, "moved out of the search to uid=carl,ou=former,dc=example,dc=org since")
+	expect(t, got.change(carlLeaves).Reason, "no longer found by the search; the entry is now uid=carl,ou=former,dc=example,dc=org; since")
 }
 
 // lookups strikes the second look at the missing.
@@ -216,5 +217,32 @@ func TestNothingIsDoneToLeaversWhoAreNotLinked(t *testing.T) {
 		if strings.Contains(effectLine(&e), "visitor") {
 			t.Errorf("%s", effectLine(&e))
 		}
+	}
+}
+
+// While the read is too small nobody is confirmed a leaver, not even who was one before; once somebody has accepted its size,
+// it goes on, and the guard of deactivations looks at those who were lost.
+func TestShrinkConfirmsNobodyUntilItIsApproved(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) { crowd(s, 60) })
+	w.remove(uid("p01"))
+	w.apply()
+	w.days(6)
+	var lost []string
+	for i := range 16 {
+		lost = append(lost, uid(fmt.Sprintf("p%02d", i+10)))
+	}
+	w.remove(lost...)
+	w.pass(24 * time.Hour)
+	held := w.apply().exits(daemon.ExitHeld).has().did()
+	w.pass(240 * time.Hour)
+	w.apply().exits(daemon.ExitHeld).has().did()
+	must(t, w.app.Approve(t.Context(), held.Hash, time.Hour))
+	expect(t, w.text(), "Accepted as the new size of the directory: 47 people, 3 groups")
+	w.apply().exits(daemon.ExitOK).did("updateuser p01 active=false")
+	w.days(6)
+	w.pass(24 * time.Hour)
+	if got := w.apply().exits(daemon.ExitHeld).did(); len(got.Changes) != 16 {
+		t.Errorf("%q", lines(got.Changes))
 	}
 }

@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,6 +37,7 @@ type Report struct {
 	Run       int64    `json:"run,omitempty"`
 	DryRun    bool     `json:"dry_run,omitempty"`
 	Unmatched []string `json:"-"` // active accounts that nobody in the directory is linked to
+	Leaving   []Leaver `json:"-"` // who is on the way out, but not yet
 	Server    string   `json:"-"`
 	Requests  int64    `json:"-"` // to PPMS
 	FirstRun  bool     `json:"-"` // the ledger had nothing
@@ -68,7 +71,9 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	reconcile.Judge(&plan, r.Config.Settings().Guards, r.memory, r.Now())
 	r.logGuards(&plan)
 	report := &Report{Plan: plan, Run: r.id, Server: directory.Server, FirstRun: r.memory.Baseline.At.IsZero()}
-	report.Unmatched = reconcile.Unmatched(side.Accounts, append(r.memory.Links, seen.Linked...))
+	links := slices.Concat(r.memory.Links, seen.Linked)
+	report.Unmatched = reconcile.Unmatched(side.Accounts, links)
+	report.Leaving = leaving(links, seen.Leavers, &plan, r.Config.Settings().Leavers)
 	if r.writer == nil {
 		report.Requests = r.reader.Requests()
 		return report, nil
@@ -79,6 +84,31 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	err = r.write(ctx, report)
 	report.Requests = r.reader.Requests()
 	return report, err
+}
+
+// Leaver is a linked person who is missing from the directory or disabled in it.
+type Leaver struct {
+	Login string
+	reconcile.Cause
+	From time.Time // the earliest deactivation, by policy sync
+}
+
+// leaving lists the leavers whom the plan does not deactivate, sorted by when it may.
+func leaving(links []reconcile.Link, leavers map[string]reconcile.Cause, plan *reconcile.Plan, settings reconcile.LeaverSettings) []Leaver {
+	due := map[string]bool{}
+	for i := range plan.Changes {
+		due[plan.Changes[i].PersonID] = true
+	}
+	var out []Leaver
+	for i := range links {
+		id := links[i].ID
+		if cause, ok := leavers[id]; ok && !due[id] {
+			due[id] = true
+			out = append(out, Leaver{links[i].Login, cause, settings.End(cause)})
+		}
+	}
+	slices.SortFunc(out, func(a, b Leaver) int { return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Login, b.Login)) })
+	return out
 }
 
 // recall loads what the ledger knows.
@@ -97,7 +127,7 @@ func (r *run) readDirectory(ctx context.Context) (*ldapsrc.Result, error) {
 	started := time.Now()
 	result, err := r.source.Read(ctx, request(r.memory, ""))
 	if err != nil {
-		return nil, fmt.Errorf("the directory was not read completely, so nothing was compared: %w", err)
+		return nil, fmt.Errorf("nothing was compared: %w", err)
 	}
 	r.Log.Debug("directory read", zap.Duration("took", time.Since(started)))
 	return result, nil

@@ -100,8 +100,29 @@ func (p *printer) report(r *Report) {
 		p.changes(r.Withheld, "  not done: ")
 	}
 	p.issues(r.Issues)
+	p.leaving(r.Leaving)
 	p.unmatched(r.Unmatched)
 	p.guards(r)
+}
+
+// leaving names those who are missing or disabled, but not for long enough.
+func (p *printer) leaving(leavers []Leaver) {
+	if len(leavers) == 0 {
+		return
+	}
+	const fit = 10
+	p.heading(text.FgYellow, "Missing from the directory or disabled in it, and under observation (%d)", len(leavers))
+	rows := make([][]string, 0, fit)
+	for i := range leavers[:min(fit, len(leavers))] {
+		l := &leavers[i]
+		rows = append(rows, []string{
+			l.Login, l.State.String(), clock(l.Since), count(l.Reads, "complete read", "complete reads"), "deactivated from " + clock(l.From) + " on, at the earliest",
+		})
+	}
+	p.table([]string{"login", "state", "since", "seen in", "by policy sync"}, rows)
+	if more := len(leavers) - fit; more > 0 {
+		p.printf("  and %s more\n", thousands(more))
+	}
 }
 
 // unmatched names the accounts that are nobody's, as far as they fit.
@@ -202,6 +223,9 @@ func (p *printer) verdict(r *Report, saved string) {
 	if r.FirstRun {
 		p.printf("This is the first run with this ledger: rights and deactivations of before count as staff's.\n")
 	}
+	if r.DryRun {
+		p.printf("%s\n", p.paint(text.FgYellow, "dry_run is set in the configuration: this is a plan, and nothing was written."))
+	}
 	s := r.Summary
 	switch {
 	case len(r.Changes) == 0 && len(r.Issues) == 0:
@@ -230,7 +254,6 @@ func (p *printer) next(r *Report, saved string) {
 	}
 	switch {
 	case r.DryRun:
-		p.printf("%s\n", p.paint(text.FgYellow, "dry_run is set in the configuration: this was a plan, and nothing was written."))
 	case r.Run != 0:
 		p.printf("Run %d: %s.\n", r.Run, outcomes(r.Changes))
 		if held > 0 {

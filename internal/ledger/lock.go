@@ -39,7 +39,8 @@ func LockDaemon(path string) (*Lock, error) { return lock(path, "daemon") }
 
 // Unlock gives the lock back. The file stays: to remove it would let two processes hold two files of one name.
 func (l *Lock) Unlock() error {
-	return errors.Join(l.file.Truncate(0), l.file.Close())
+	// Unlocked by name, for a child that is being forked at this moment shares the file until it executes its program.
+	return errors.Join(l.file.Truncate(0), syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
 }
 
 func lock(path, what string) (*Lock, error) {

@@ -8,9 +8,9 @@ import (
 // Judge lets the guards look at a plan before the first write: it fills in plan.Guards and marks each change that is held or
 // approved.
 //
-// A trip of revocations or deactivations holds the removals only; any other holds the whole plan. A removal that nobody saw
-// come about under the present configuration waits for an approval. What was approved counts against no guard and is held
-// by none, except where the read itself is doubtful (shrink, min_people).
+// A trip of revocations or deactivations holds the removals only; any other holds the whole plan, so that what belongs together
+// is not torn apart. A removal that nobody saw come about under the present configuration waits for an approval. What was
+// approved counts against no guard.
 func Judge(p *Plan, guards GuardSettings, m Memory, now time.Time) {
 	for i := range p.Changes {
 		c := &p.Changes[i]
@@ -48,10 +48,9 @@ func (p *Plan) hold(readHeld Guard, counted []GuardResult) {
 		case c.Outcome != "": // of a saved plan, and stale: it will not be written
 		case readHeld != "":
 			c.Held = string(readHeld)
-		case c.Approved:
 		case all != "":
 			c.Held = string(all)
-		case c.Removal() && c.Unproven:
+		case c.Removal() && c.Unproven && !c.Approved:
 			c.Held = string(ScopeGuard)
 		case c.Removal() && removals != "":
 			c.Held = string(removals)

@@ -19,11 +19,15 @@ func (c *comparison) respectHolds() {
 		holds[h.Key][h.Field] = h.Reason
 	}
 	kept := c.changes[:0]
-	for i := range c.changes {
-		change := c.changes[i]
+	unborn := map[string]bool{} // an account that is not made gets no rights either
+	for _, change := range c.changes {
 		of := holds[KeyOf(change.Login)]
-		if of == nil || c.allowed(change, of) {
+		switch {
+		case unborn[change.Login]:
+		case of == nil || c.allowed(change, of):
 			kept = append(kept, change)
+		case change.Kind == NewUser:
+			unborn[change.Login] = true
 		}
 	}
 	c.changes = kept

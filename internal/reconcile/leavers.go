@@ -67,7 +67,7 @@ func (c *comparison) decideMissing(link *Link) {
 	}
 	detail := "no longer in the directory"
 	if where.DN != "" {
-		detail = "moved out of the search to " + where.DN
+		detail = "no longer found by the search; the entry is now " + where.DN + ";"
 	}
 	c.leave(link, Missing, detail)
 }
