@@ -125,6 +125,7 @@ func TestFilterWhy(t *testing.T) {
 		"(!(pager:unknown:=x))":               `(!(pager:unknown:=x)) can only be judged by the directory: the entry has no pager`,
 		"(&(uid=*)(uid:unknown:=x))":          `(uid:unknown:=x) can only be judged by the directory: uid is "jdoe"`,
 		"(|)":                                 `(|) does not match: it names no attribute`,
+
 		"(!(userAccountControl:1.2.840.113556.1.4.803:=2))": `(!(userAccountControl:1.2.840.113556.1.4.803:=2)) excludes it: userAccountControl is "514"`,
 	} {
 		f, err := CompileFilter(filter)
