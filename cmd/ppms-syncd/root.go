@@ -43,7 +43,7 @@ func execute(ctx context.Context, args []string, s streams) int {
 		return daemon.ExitOK
 	}
 	if exit, ok := errors.AsType[*daemon.ExitError](err); !ok || exit.Err != nil {
-		_, _ = fmt.Fprintf(s.err, "ppms-syncd: %v\n", err) // where else would it be said that this failed
+		_, _ = fmt.Fprintf(s.err, "ppms-syncd: %s\n", daemon.Harmless(err.Error())) // where else would it be said that this failed
 	}
 	return daemon.ExitCode(err)
 }

@@ -34,7 +34,7 @@ type PlanOptions struct {
 
 // Plan compares and prints what a run would do. It writes nothing: neither to PPMS nor to the ledger.
 func (a *App) Plan(ctx context.Context, o PlanOptions) error {
-	report, err := a.plan(ctx)
+	report, err := a.plan(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -55,8 +55,8 @@ func (a *App) Plan(ctx context.Context, o PlanOptions) error {
 	return nil
 }
 
-// plan is a run that has nothing to write with.
-func (a *App) plan(ctx context.Context) (*Report, error) {
+// plan is a run that has nothing to write with; a saved plan narrows it.
+func (a *App) plan(ctx context.Context, file *reconcile.Plan) (*Report, error) {
 	ctx, cancel := a.withTimeout(ctx)
 	defer cancel()
 	r, err := a.newPlanner(ctx)
@@ -64,6 +64,7 @@ func (a *App) plan(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	defer r.close()
+	r.file = file
 	report, err := r.do(ctx)
 	if err != nil {
 		return nil, timedOut(ctx, err)
@@ -117,9 +118,12 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 		return err
 	}
 	if a.Config.DryRun {
-		report, err := a.plan(ctx)
+		report, err := a.plan(ctx, file)
 		if err != nil {
 			return err
+		}
+		if o.Approve != "" && !hashFits(o.Approve, report.Hash) {
+			return fmt.Errorf("the plan is now %s, not %s", report.Hash, o.Approve)
 		}
 		report.DryRun = true
 		return a.print(report, o.Output, "")
@@ -221,8 +225,8 @@ func (r *run) conclude(ctx context.Context, report *Report, failure error) error
 	}
 	if failure != nil {
 		result.Error = failure.Error()
-		if report == nil || !report.wrote {
-			result.Result = ledger.Failed
+		if result.Result = ledger.Failed; report != nil && report.wrote {
+			result.Result = ledger.Partial
 		}
 	}
 	ctx = context.WithoutCancel(ctx) // the run may have been stopped, and its end must be on record all the same

@@ -68,7 +68,7 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 	in := reconcile.Input{Now: x.now, Settings: r.Config.Settings(), Directory: x.found.Directory, PPMS: *side, Memory: r.memory}
 	x.view = reconcile.View(in, login)
 	x.plan, _ = reconcile.Compute(in)
-	reconcile.Judge(&x.plan, in.Settings.Guards, r.memory, x.now)
+	x.judge(in.Settings.Guards, r.memory)
 	for i := range x.found.Directory.People {
 		x.names = append(x.names, x.found.Directory.People[i].Login)
 	}
@@ -76,6 +76,18 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 		x.names = append(x.names, side.Accounts[i].Login)
 	}
 	return x, nil
+}
+
+// judge lets the guards look at this person's changes alone: the rights of all others were not read, so that what the plan has of
+// them means nothing.
+func (x *explanation) judge(guards reconcile.GuardSettings, m reconcile.Memory) {
+	mine := x.mine(x.plan.Changes)
+	changes := make([]reconcile.Change, len(mine))
+	for i, c := range mine {
+		changes[i] = *c
+	}
+	x.plan.Changes = changes
+	reconcile.Judge(&x.plan, guards, m, x.now)
 }
 
 // sideOf reads one account and its rights now and takes the rest from the last run. Without one it asks PPMS for the lists.

@@ -72,7 +72,7 @@ func (x *explanation) directory(p *printer) {
 		rows = append(rows, []string{"another entry", other})
 	}
 	for _, a := range entry.Attributes {
-		rows = append(rows, []string{a.Name, strings.Join(a.Values, "\n")})
+		rows = append(rows, []string{a.Name, strings.Join(a.Values, ", ")})
 	}
 	for _, problem := range person.Problems {
 		rows = append(rows, []string{"problem", problem})
@@ -98,7 +98,7 @@ func (x *explanation) mapping(p *printer, person *reconcile.Person) {
 		if settings.Authoritative[f] {
 			role = "kept as the directory has it"
 		}
-		rows = append(rows, []string{f.String(), mapping.Fields[f].String(), strings.Join(person.Fields[f], "\n"), have, role})
+		rows = append(rows, []string{f.String(), mapping.Fields[f].String(), strings.Join(person.Fields[f], ", "), have, role})
 	}
 	if x.view.Account != nil {
 		rows[0][3] = x.view.Account.Login
@@ -281,7 +281,7 @@ func what(c *reconcile.Change) string {
 	case reconcile.SetRight:
 		return fmt.Sprintf("%s from %s to %s", c.SystemName, word(*c.From), c.To)
 	case reconcile.UpdateUser:
-		return strings.ReplaceAll(fieldChanges(c), "\n", ", ")
+		return fieldChanges(c)
 	case reconcile.NewUser:
 	}
 	var parts []string

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,7 +129,7 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 	if r.Error != "" {
 		p.printf(" (%s)", harmless(r.Error))
 	}
-	p.printf(".\nPlan %s: %s\n", r.PlanHash, changesWord(&r))
+	p.printf(".\nPlan %s: %s\n", r.PlanHash, changesWord(settledNow(&r, entries)))
 	if len(entries) == 0 {
 		p.printf("Nothing was written.\n")
 		return p.err
@@ -141,6 +142,29 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 	p.printf("\n")
 	p.table([]string{"at", "kind", "login", "change", "outcome", "detail", "reason"}, rows)
 	return p.err
+}
+
+// settledNow counts the outcomes anew: a later run may have settled what was in doubt.
+func settledNow(r *ledger.Run, entries []ledger.Entry) *ledger.Run {
+	now := *r
+	now.Totals.Outcomes = maps.Clone(r.Totals.Outcomes)
+	delete(now.Totals.Outcomes, reconcile.InDoubt)
+	for o, n := range countOutcomes(entries) {
+		if now.Totals.Outcomes == nil {
+			now.Totals.Outcomes = map[reconcile.Outcome]int{}
+		}
+		now.Totals.Outcomes[o] = max(n, now.Totals.Outcomes[o])
+	}
+	return &now
+}
+
+func countOutcomes(entries []ledger.Entry) map[reconcile.Outcome]int {
+	n := map[reconcile.Outcome]int{}
+	for i := range entries {
+		n[entries[i].Outcome]++
+	}
+	delete(n, "")
+	return n
 }
 
 func (a *App) unmatched(ctx context.Context, l Ledger, o HistoryOptions) error {

@@ -36,11 +36,9 @@ func (a *App) Approve(ctx context.Context, hash string, lasts time.Duration) err
 	p := &printer{out: a.Out, colour: a.Colour}
 	p.printf("Approved until %s: %s (%d deactivations, %d revocations) of plan %s. The next run writes those that it plans again unchanged.\n",
 		clock(a.Now().Add(lasts)), count(len(plan.Changes), "change", "changes"), plan.Summary.Deactivations, plan.Summary.Revocations, plan.Hash)
-	for _, g := range plan.Guards {
-		if g.Tripped && (g.Name == reconcile.Shrink || g.Name == reconcile.MinPeople) {
-			p.printf("Accepted as the new size of the directory: %s, %s.\n", count(plan.Directory.People, "person", "people"),
-				count(plan.Directory.Groups, "group", "groups"))
-		}
+	if plan.Tripped(reconcile.Shrink) {
+		p.printf("Accepted as the new size of the directory: %s, %s.\n", count(plan.Directory.People, "person", "people"),
+			count(plan.Directory.Groups, "group", "groups"))
 	}
 	return p.err
 }
@@ -78,7 +76,8 @@ func (a *App) Link(ctx context.Context, login, dn string) error {
 		return err
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
-	p.printf("%s (%s, %s) is now linked to %s.\n", account.Login, account.Fields[reconcile.Lname], account.Fields[reconcile.Email], harmless(person.DN))
+	p.printf("%s\n", harmless(fmt.Sprintf("%s (%s, %s) is now linked to %s.", account.Login, account.Fields[reconcile.Lname],
+		account.Fields[reconcile.Email], person.DN)))
 	return p.err
 }
 

@@ -78,7 +78,55 @@ func loadPlan(path, configHash string, now time.Time) (*reconcile.Plan, error) {
 	case age < -time.Hour:
 		return nil, fmt.Errorf("%s was made in the future (%s); is the clock right?", path, plan.CreatedAt.Format(time.RFC3339))
 	}
-	return &plan, nil
+	return &plan, checkChanges(&plan)
+}
+
+// checkChanges refuses what no plan of this program has. The hash fits whatever somebody computes it over.
+func checkChanges(plan *reconcile.Plan) error {
+	seen := make(map[string]bool, len(plan.Changes))
+	for i := range plan.Changes {
+		c := &plan.Changes[i]
+		if why := oddChange(c); why != "" {
+			return fmt.Errorf("change %d of the plan (%s %q) %s; make a new plan", i+1, c.Kind, c.Login, why)
+		}
+		if seen[c.ID()] {
+			return fmt.Errorf("change %d of the plan (%s %q) is there twice; make a new plan", i+1, c.Kind, c.Login)
+		}
+		seen[c.ID()] = true
+	}
+	return nil
+}
+
+func oddChange(c *reconcile.Change) string {
+	if strings.TrimSpace(c.Login) == "" {
+		return "has no login"
+	}
+	switch c.Kind {
+	case reconcile.NewUser:
+		if len(c.Fields) == 0 {
+			return "has no fields"
+		}
+	case reconcile.UpdateUser:
+		if len(c.Fields) == 0 {
+			return "has no fields"
+		}
+		for name, v := range c.Fields {
+			if v.From == nil {
+				return "does not say what " + name + " changes from"
+			}
+		}
+	case reconcile.SetRight:
+		if c.From == nil {
+			return "does not say what it changes from"
+		}
+		_, from := reconcile.ParseLevel(*c.From)
+		if _, to := reconcile.ParseLevel(c.To); !to || !from && *c.From != "" || c.System <= 0 || len(c.Fields) > 0 {
+			return "has a level or a system that does not exist"
+		}
+	default:
+		return "is of an unknown kind"
+	}
+	return ""
 }
 
 // only narrows a fresh plan to what a saved one has. What the fresh one would not do any more, exactly so, is stale; what it

@@ -26,6 +26,7 @@ type run struct {
 	id     int64        // in the ledger; 0 for a plan
 	memory reconcile.Memory
 	known  []ledger.AccountSeen
+	doubts []reconcile.Hold // people with a write in doubt of which PPMS says nothing: left alone in this run
 
 	file    *reconcile.Plan // apply exactly this plan, if set
 	approve string          // hash that was approved on the command line
@@ -119,6 +120,7 @@ func (r *run) recall(ctx context.Context) (err error) {
 	if r.memory, err = r.ledger.Memory(ctx, r.Now()); err != nil {
 		return err
 	}
+	r.memory.Holds = append(r.memory.Holds, r.doubts...)
 	r.known, err = r.ledger.Accounts(ctx)
 	return err
 }
@@ -154,25 +156,32 @@ func (r *run) compute(directory *ldapsrc.Result, side *reconcile.PPMS) (reconcil
 	return plan, seen
 }
 
-// acceptApproval turns a hash on the command line into an approval, if it is that of the plan at hand.
+// acceptApproval turns a hash on the command line into an approval, if it is that of the plan at hand, and narrows the run to that
+// plan. What a shrunken directory is to be accepted as stands in the saved plan, which somebody has looked at; the hash of a fresh
+// one does not say it.
 func (r *run) acceptApproval(ctx context.Context, plan *reconcile.Plan) error {
-	approved := *plan
-	if r.file != nil {
-		approved.Hash, approved.Changes = r.file.Hash, r.file.Changes
+	approved := r.file
+	if approved == nil {
+		if !hashFits(r.approve, plan.Hash) {
+			return fmt.Errorf("the plan is now %s, not %s: look at it again with `ppms-syncd plan`, then approve that", plan.Hash, r.approve)
+		}
+		reconcile.Judge(plan, r.Config.Settings().Guards, r.memory, r.Now())
+		if plan.Tripped(reconcile.Shrink) {
+			return errors.New("the directory has shrunk, and a hash does not say to which size: save the plan with `ppms-syncd plan -o FILE`, " +
+				"look at it, then `ppms-syncd apply FILE --approve HASH`")
+		}
+		shown := *plan
+		approved = &shown
 	}
-	if !hashFits(r.approve, approved.Hash) {
-		return fmt.Errorf("the plan is now %s, not %s: look at it again with `ppms-syncd plan`, then approve that", approved.Hash, r.approve)
-	}
-	reconcile.Judge(plan, r.Config.Settings().Guards, r.memory, r.Now())
-	approved.Guards = plan.Guards
-	if err := r.ledger.Approve(ctx, approved, r.actor(), r.Now(), r.Now().Add(DefaultApproval)); err != nil {
+	if err := r.ledger.Approve(ctx, *approved, r.actor(), r.Now(), r.Now().Add(DefaultApproval)); err != nil {
 		return err
 	}
 	memory, err := r.ledger.Memory(ctx, r.Now())
 	if err != nil {
 		return err
 	}
-	r.memory = memory
+	memory.Holds = append(memory.Holds, r.doubts...)
+	r.memory, r.file = memory, approved
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/ppms"
 	"ppms-syncd/internal/reconcile"
 )
@@ -27,46 +28,46 @@ func (r *run) settleDoubts(ctx context.Context) error {
 		return nil
 	}
 	for i := range pending {
-		c := &pending[i].Change
-		outcome, detail, err := r.stateOf(ctx, c)
-		if err != nil {
-			return fmt.Errorf("the %s of %s by run %d is in doubt and could not be settled: %w", c.Kind, c.Login, pending[i].Run, err)
-		}
-		if err := r.ledger.Settle(ctx, pending[i].ID, outcome, detail, r.Now()); err != nil {
+		if err := r.settleDoubt(ctx, &pending[i]); err != nil {
 			return err
 		}
-		r.Log.Warn("write in doubt settled", zap.String("kind", string(c.Kind)), zap.String("login", c.Login),
-			zap.Int64("run", pending[i].Run), zap.String("outcome", string(outcome)), zap.String("detail", detail))
 	}
 	return nil
 }
 
-// stateOf compares a change with what PPMS has now. An error means that PPMS could not be asked; what PPMS refuses to show was
-// not applied as far as anybody can tell.
-func (r *run) stateOf(ctx context.Context, c *reconcile.Change) (reconcile.Outcome, string, error) {
-	const settled = "settled by a later run"
-	if c.Kind == reconcile.SetRight {
-		have, err := r.reader.UserRights(ctx, c.Login)
-		switch {
-		case ppms.KindOf(err) == ppms.Refused:
-			return reconcile.NotApplied, err.Error(), nil
-		case err != nil:
-			return "", "", err
-		case isSet(c, have[c.System]):
-			return reconcile.Applied, settled, nil
-		}
-		return reconcile.NotApplied, fmt.Sprintf("PPMS has %s, not %s", word(have[c.System].String()), c.To), nil
-	}
-	now, exists, err := r.reader.User(ctx, c.Login)
-	switch {
-	case ppms.KindOf(err) == ppms.Refused:
-		return reconcile.NotApplied, err.Error(), nil
+// settleDoubt settles one write. Where PPMS answers, but not about this one, the person is left alone in this run; where it does not
+// answer at all, the run ends.
+func (r *run) settleDoubt(ctx context.Context, e *ledger.Entry) error {
+	c := &e.Change
+	log := r.Log.With(zap.String("kind", string(c.Kind)), zap.String("login", c.Login), zap.Int64("run", e.Run))
+	outcome, detail, err := r.stateOf(ctx, c)
+	switch kind := ppms.KindOf(err); {
+	case kind == ppms.Refused || kind == ppms.Malformed:
+		log.Warn("write still in doubt", zap.Error(err))
+		r.doubts = append(r.doubts, reconcile.Hold{
+			Key: reconcile.KeyOf(c.Login), Reason: fmt.Sprintf("the %s by run %d is in doubt, and PPMS says nothing of use about it: %v", c.Kind, e.Run, err),
+		})
+		return nil
 	case err != nil:
-		return "", "", err
+		return fmt.Errorf("the %s of %s by run %d is in doubt and could not be settled: %w", c.Kind, c.Login, e.Run, err)
 	}
-	outcome, detail := userState(c, &now, exists)
-	if detail == "" {
-		detail = settled
+	log.Warn("write in doubt settled", zap.String("outcome", string(outcome)), zap.String("detail", detail))
+	return r.ledger.Settle(ctx, e.ID, outcome, detail, r.Now())
+}
+
+// stateOf compares a change with what PPMS has now. An error means that PPMS did not say.
+func (r *run) stateOf(ctx context.Context, c *reconcile.Change) (outcome reconcile.Outcome, detail string, err error) {
+	if c.Kind == reconcile.SetRight {
+		outcome, detail, err = rightState(ctx, r.reader, c)
+	} else {
+		var now ppms.User
+		var exists bool
+		if now, exists, err = r.reader.User(ctx, c.Login); err == nil {
+			outcome, detail = userState(c, &now, exists)
+		}
 	}
-	return outcome, detail, nil
+	if err == nil && detail == "" {
+		detail = "settled by a later run"
+	}
+	return outcome, detail, err
 }

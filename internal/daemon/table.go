@@ -80,9 +80,13 @@ func fieldChanges(c *reconcile.Change) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
 		v := c.Fields[name]
-		parts = append(parts, fmt.Sprintf("%s: %s → %s", name, quoted(*v.From), v.To))
+		from := ""
+		if v.From != nil {
+			from = *v.From
+		}
+		parts = append(parts, fmt.Sprintf("%s: %s → %s", name, quoted(from), v.To))
 	}
-	return strings.Join(parts, "\n")
+	return strings.Join(parts, "; ")
 }
 
 func quoted(s string) string {
@@ -228,6 +232,10 @@ func (p *printer) verdict(r *Report, saved string) {
 	}
 	s := r.Summary
 	switch {
+	case len(r.Changes) == 0 && r.Holds():
+		p.printf("There is nothing to write, but a guard doubts the read. Plan %s\n", r.Hash)
+		p.next(r, saved)
+		return
 	case len(r.Changes) == 0 && len(r.Issues) == 0:
 		p.printf("%s\n", p.paint(text.FgGreen, "In sync: nothing to do."))
 		return
@@ -255,13 +263,19 @@ func (p *printer) next(r *Report, saved string) {
 	switch {
 	case r.DryRun:
 	case r.Run != 0:
-		p.printf("Run %d: %s.\n", r.Run, outcomes(r.Changes))
-		if held > 0 {
+		if len(r.Changes) > 0 {
+			p.printf("Run %d: %s.\n", r.Run, outcomes(r.Changes))
+		}
+		if r.Tripped(reconcile.MinPeople) {
+			p.printf("If the directory really has so few people, lower guards.min_people.\n")
+		} else if held > 0 || r.Tripped(reconcile.Shrink) {
 			p.printf("When you have looked at what is held: ppms-syncd approve %s, and the next run does it.\n", shortHash(r.Hash))
 		}
-	case held > 0 && saved != "":
+	case r.Tripped(reconcile.MinPeople):
+		p.printf("If the directory really has so few people, lower guards.min_people.\n")
+	case (held > 0 || r.Tripped(reconcile.Shrink)) && saved != "":
 		p.printf("%s would be held. When you have looked at them: ppms-syncd apply %s --approve %s\n", count(held, "change", "changes"), saved, shortHash(r.Hash))
-	case held > 0:
+	case held > 0 || r.Tripped(reconcile.Shrink):
 		p.printf("%s would be held. Save the plan with -o FILE, look at it, then: ppms-syncd apply FILE --approve %s\n",
 			count(held, "change", "changes"), shortHash(r.Hash))
 	case saved != "":

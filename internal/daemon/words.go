@@ -64,6 +64,15 @@ func (p *printer) table(titles []string, rows [][]string) {
 	p.printf("\n")
 }
 
+// Harmless makes each line of a text harmless for a terminal.
+func Harmless(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = harmless(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // harmless shows what a terminal would obey instead of obeying it: control characters and marks that turn the direction of text.
 func harmless(s string) string {
 	bad := func(r rune) bool {

@@ -25,6 +25,7 @@ const (
 // only once it was read back.
 type pen struct {
 	*run
+	report   *Report
 	failures int             // in a row
 	broken   error           // the ledger failed: nothing more may be sent
 	missing  map[string]bool // logins whose newuser was not applied
@@ -45,8 +46,7 @@ func (r *run) write(ctx context.Context, report *Report) error {
 		}
 	}
 	show, done := r.progress("changes", len(todo)), 0
-	p := &pen{run: r, missing: map[string]bool{}, step: func() { done++; show(done) }}
-	report.wrote = len(todo) > 0
+	p := &pen{run: r, report: report, missing: map[string]bool{}, step: func() { done++; show(done) }}
 	first, rights, last := phases(todo)
 	p.users(ctx, first)
 	p.rights(ctx, rights)
@@ -251,6 +251,7 @@ func (p *pen) intend(ctx context.Context, c *reconcile.Change) (int64, bool) {
 		c.Outcome, c.Detail = reconcile.NotSent, "it could not be journalled: "+err.Error()
 		return 0, false
 	}
+	p.report.wrote = true
 	return entry, true
 }
 

@@ -133,11 +133,18 @@ func (p *pen) readBack(ctx context.Context, out []posted) {
 		}
 	}
 	for _, c := range out {
-		if levels := found[c.System]; levels != nil && isSet(c.Change, levels[reconcile.KeyOf(c.Login)]) {
+		if p.broken != nil { // the next run finds the intent and settles it
+			c.Outcome, c.Detail = reconcile.InDoubt, "the ledger failed before it was read back"
+			continue
+		}
+		if found[c.System][reconcile.KeyOf(c.Login)].String() == c.To {
 			p.settle(ctx, c.Change, c.entry, reconcile.Applied, "")
 			continue
 		}
-		outcome, detail := p.rightState(ctx, c.Change)
+		outcome, detail, err := rightState(ctx, p.writer.Reader, c.Change)
+		if err != nil {
+			outcome, detail = reconcile.InDoubt, "it could not be read back: "+err.Error()
+		}
 		if outcome != reconcile.Applied {
 			detail = joinDetails(c.answer, detailError(detail))
 		}
@@ -145,23 +152,30 @@ func (p *pen) readBack(ctx context.Context, out []posted) {
 	}
 }
 
-// rightState asks for the person's own list.
-func (p *pen) rightState(ctx context.Context, c *reconcile.Change) (reconcile.Outcome, string) {
-	return rightState(ctx, p.writer.Reader, c)
-}
-
-func rightState(ctx context.Context, reader *ppms.Reader, c *reconcile.Change) (reconcile.Outcome, string) {
-	have, err := reader.UserRights(ctx, c.Login)
+// rightState asks for the person's own list. Whether PPMS lists a right that was set to D is not known; where neither that list nor
+// the system's has one, it is taken for D.
+func rightState(ctx context.Context, reader *ppms.Reader, c *reconcile.Change) (reconcile.Outcome, string, error) {
+	rights, err := reader.UserRights(ctx, c.Login)
 	if err != nil {
-		return reconcile.InDoubt, "it could not be read back: " + err.Error()
+		return "", "", err
 	}
-	if level := have[c.System]; !isSet(c, level) {
-		return reconcile.NotApplied, fmt.Sprintf("PPMS has %s, not %s", word(level.String()), c.To)
+	have := rights[c.System]
+	if have == reconcile.None && c.To == reconcile.Deactivated.String() {
+		listed, err := reader.SystemRights(ctx, c.System)
+		if err != nil {
+			return "", "", err
+		}
+		for _, r := range listed {
+			if reconcile.KeyOf(r.Login) == reconcile.KeyOf(c.Login) {
+				have = r.Level
+			}
+		}
+		if have == reconcile.None {
+			return reconcile.Applied, "", nil
+		}
 	}
-	return reconcile.Applied, ""
-}
-
-// isSet says whether a right is what the change makes it; a D may show as nothing at all.
-func isSet(c *reconcile.Change, have reconcile.Level) bool {
-	return have.String() == c.To || c.To == reconcile.Deactivated.String() && have == reconcile.None
+	if have.String() != c.To {
+		return reconcile.NotApplied, fmt.Sprintf("PPMS has %s, not %s", word(have.String()), c.To), nil
+	}
+	return reconcile.Applied, "", nil
 }

@@ -17,8 +17,8 @@ type mapper struct {
 	graph   *groupGraph
 	rules   *ruleBook
 
-	wants   bool   // some expression looks at the groups
-	doubted string // why the disabled condition cannot be trusted where it says yes
+	wants   bool // some expression looks at the groups
+	doubted bool // the disabled condition cannot be trusted
 	// An expression that names a group which is not there says nothing: the field is left alone, nobody new is created.
 	doubtedField  [reconcile.NumFields]bool
 	doubtedCreate bool
@@ -44,7 +44,7 @@ func newMapper(users UserSearch, m *Mapping, g *groupGraph) *mapper {
 		out.wants = out.wants || e.groups.any
 	}
 	if users.Disabled != nil {
-		out.doubted = g.doubt(users.Disabled.expr.groups)
+		out.doubted = g.doubt(users.Disabled.expr.groups) != ""
 	}
 	if m.Create != nil {
 		out.doubtedCreate = g.doubt(m.Create.expr.groups) != ""
@@ -219,8 +219,8 @@ func (m *mapper) conditions(p *reconcile.Person) {
 	switch {
 	case err != nil:
 		problem("disabled: %v", err)
-	case disabled && m.doubted != "": // it would make a leaver of somebody by what is not known for sure
-		problem("disabled: %s", m.doubted)
+	case m.doubted: // neither a yes, which makes leavers, nor a no, which brings them back, can be trusted
+		p.State = reconcile.Doubtful
 	case disabled:
 		p.State = reconcile.Disabled
 	}

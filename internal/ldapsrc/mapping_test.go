@@ -110,9 +110,12 @@ func TestMapping(t *testing.T) {
 		},
 		{
 			name: "disabled by a group that does not exist", users: UserSearch{Disabled: must(CompileCondition("!('staff' in groups)"))},
-			want: plainPerson(func(p *person) { p.Problems = []string{"disabled: the group staff was not found"} }),
+			want: plainPerson(func(p *person) { p.State = reconcile.Doubtful }),
 		},
-		{name: "not disabled by a group that does not exist", users: UserSearch{Disabled: must(CompileCondition("'left' in groups"))}, want: plainPerson(nil)},
+		{
+			name: "not disabled by a group that does not exist", users: UserSearch{Disabled: must(CompileCondition("'left' in groups"))},
+			want: plainPerson(func(p *person) { p.State = reconcile.Doubtful }),
+		},
 		{name: "create", mapping: Mapping{Create: must(CompileCondition("'a' in groups"))}, want: plainPerson(nil)},
 		{name: "create not", mapping: Mapping{Create: must(CompileCondition("'c' in groups"))}, want: plainPerson(func(p *person) { p.Create = false })},
 		{name: "create nobody", mapping: Mapping{CreateNobody: true}, want: plainPerson(func(p *person) { p.Create = false })},

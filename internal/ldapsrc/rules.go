@@ -95,7 +95,11 @@ func (b *ruleBook) result(g *groupGraph, known []string) []reconcile.RuleRead {
 	for i, r := range b.reads {
 		out[i].Suspect = r.suspect
 		for _, at := range r.groups {
-			out[i].Groups = append(out[i].Groups, g.groups[at].key)
+			if x := &g.groups[at]; x.empty {
+				out[i].Empty = append(out[i].Empty, x.key)
+			} else {
+				out[i].Groups = append(out[i].Groups, x.key)
+			}
 		}
 		for _, dn := range known {
 			if _, read := g.byKey[dn]; read || !g.nested {

@@ -18,18 +18,40 @@ type HeldPlan struct {
 	Plan reconcile.Plan
 }
 
-// HoldPlan keeps a plan that a guard held. The same plan, held again, takes the place of the older.
+// HoldPlan keeps a plan that a guard held. The same plan, held again, takes the place of the older, but for one thing: if the
+// directory shrank further meanwhile, the larger size stays, for that is what whoever approves it has seen. A hash covers changes, and
+// those of a read that shrank may be none.
 func (l *Ledger) HoldPlan(ctx context.Context, run int64, plan reconcile.Plan, at time.Time) error {
-	content, err := json.Marshal(plan)
-	if err != nil {
-		return err
-	}
 	return l.write(ctx, func(tx *sql.Tx) error {
-		_, err := execute(ctx, tx, `INSERT INTO held_plans (hash, run, at, plan) VALUES (?, ?, ?, ?)
+		if err := keepSize(ctx, tx, &plan); err != nil {
+			return err
+		}
+		content, err := json.Marshal(plan)
+		if err != nil {
+			return err
+		}
+		_, err = execute(ctx, tx, `INSERT INTO held_plans (hash, run, at, plan) VALUES (?, ?, ?, ?)
 			ON CONFLICT (hash) DO UPDATE SET run = excluded.run, at = excluded.at, plan = excluded.plan`,
 			plan.Hash, run, millis(at), string(content))
 		return err
 	})
+}
+
+// keepSize gives a plan the larger size of the same plan held before, as long as no other read was accepted since.
+func keepSize(ctx context.Context, tx *sql.Tx, plan *reconcile.Plan) error {
+	before, err := list(ctx, tx, scanPlan, selectPlans+` WHERE hash = ?`, plan.Hash)
+	if err != nil || len(before) == 0 || !plan.Tripped(reconcile.Shrink) {
+		return err
+	}
+	var m reconcile.Memory
+	if err := readBaseline(ctx, tx, &m); err != nil {
+		return err
+	}
+	if old := &before[0].Plan; old.Tripped(reconcile.Shrink) && old.CreatedAt.After(m.Baseline.At) {
+		plan.Directory.People = max(plan.Directory.People, old.Directory.People)
+		plan.Directory.Groups = max(plan.Directory.Groups, old.Directory.Groups)
+	}
+	return nil
 }
 
 const selectPlans = `SELECT run, at, plan FROM held_plans`
@@ -83,7 +105,7 @@ func (l *Ledger) HeldPlans(ctx context.Context) (plans []HeldPlan, err error) {
 	return plans, err
 }
 
-// Approve stores that a plan's changes may be made until then. If shrink or min_people held the plan, what its read counted is
+// Approve stores that a plan's changes may be made until then. If shrink held the plan, what its read counted is
 // accepted too: as of the time of that read, under the scope of the accepted read before, so that a configuration that changed
 // meanwhile still makes removals wait. A read that was accepted later stands.
 func (l *Ledger) Approve(ctx context.Context, plan reconcile.Plan, actor Actor, at, until time.Time) error {
@@ -105,11 +127,7 @@ func (l *Ledger) Approve(ctx context.Context, plan reconcile.Plan, actor Actor, 
 }
 
 func acceptCounts(ctx context.Context, tx *sql.Tx, plan *reconcile.Plan, at time.Time) error {
-	tripped := false
-	for _, g := range plan.Guards {
-		tripped = tripped || g.Tripped && (g.Name == reconcile.Shrink || g.Name == reconcile.MinPeople)
-	}
-	if !tripped {
+	if !plan.Tripped(reconcile.Shrink) {
 		return nil
 	}
 	var m reconcile.Memory

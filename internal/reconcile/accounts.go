@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -33,7 +35,7 @@ func (c *comparison) decideAccounts() {
 }
 
 // decideNew plans an account for somebody who has none.
-func (c *comparison) decideNew(s *subject, units map[string]string, emails *emailIndex) {
+func (c *comparison) decideNew(s *subject, units map[string]string, emails emailIndex) {
 	if !s.Create {
 		return
 	}
@@ -78,7 +80,7 @@ func (c *comparison) decideNew(s *subject, units map[string]string, emails *emai
 func mandatory(f Field) bool { return f == Lname || f == Fname || f == Email || f == Unit }
 
 // decideFields plans one update with all authoritative fields that differ.
-func (c *comparison) decideFields(s *subject, units map[string]string, emails *emailIndex) {
+func (c *comparison) decideFields(s *subject, units map[string]string, emails emailIndex) {
 	a := c.accountOf(s)
 	var fields map[string]Value
 	for f := range Field(NumFields) {
@@ -123,7 +125,7 @@ func activeFromTo(from, to string) map[string]Value {
 // acceptable checks what PPMS must not be sent: a unit that it does not know, which it would create, and an e-mail that
 // somebody else has. It returns the value to send.
 func (c *comparison) acceptable(
-	s *subject, login string, f Field, value string, units map[string]string, emails *emailIndex,
+	s *subject, login string, f Field, value string, units map[string]string, emails emailIndex,
 ) (string, bool) {
 	switch f {
 	case Unit:
@@ -134,7 +136,7 @@ func (c *comparison) acceptable(
 		}
 		return known, true
 	case Email:
-		if holder := emails.holder(loose(value), s); holder != "" {
+		if holder := c.holder(emails, loose(value), s); holder != "" {
 			c.issue(EmailTaken, login, "e-mail %s belongs to %s", value, holder)
 			return value, false
 		}
@@ -144,35 +146,37 @@ func (c *comparison) acceptable(
 }
 
 // emailIndex knows who has which address, and who would get it by this plan.
-type emailIndex struct {
-	c      *comparison
-	has    map[string]int32   // the first account with the address
-	shared map[string][]int32 // all of them, where there are several
-	wanted map[string][]*subject
+type emailIndex map[string][]claim
+
+// claim is an account that has an address, or a person who is to get it.
+type claim struct {
+	account int32
+	id      string // of the person
+	name    string
 }
 
-func (c *comparison) indexEmails() *emailIndex {
-	x := &emailIndex{c: c, has: make(map[string]int32, len(c.PPMS.Accounts)), shared: map[string][]int32{}, wanted: map[string][]*subject{}}
+func (c *comparison) indexEmails() emailIndex {
+	x := make(emailIndex, len(c.PPMS.Accounts))
 	for i := range c.PPMS.Accounts {
-		email := loose(c.PPMS.Accounts[i].Fields[Email])
+		a := &c.PPMS.Accounts[i]
+		email := loose(a.Fields[Email])
 		if email == "" {
 			continue
 		}
-		if other, ok := x.has[email]; ok {
-			if x.shared[email] == nil {
-				x.shared[email] = []int32{other}
-			}
-			x.shared[email] = append(x.shared[email], int32(i))
-			continue
+		name := a.Login
+		if !a.Active {
+			name += " (inactive)"
 		}
-		x.has[email] = int32(i)
+		x[email] = append(x[email], claim{account: int32(i), name: name})
 	}
 	for i := range c.subjects {
-		s := &c.subjects[i]
-		if !s.held && c.wantsEmail(s) {
+		if s := &c.subjects[i]; !s.held && c.wantsEmail(s) {
 			email := loose(first(s.Fields[Email]))
-			x.wanted[email] = append(x.wanted[email], s)
+			x[email] = append(x[email], claim{none, s.ID, s.Login + " too, by the directory"})
 		}
+	}
+	for _, claims := range x {
+		slices.SortFunc(claims, func(a, b claim) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id)) })
 	}
 	return x
 }
@@ -188,31 +192,22 @@ func (c *comparison) wantsEmail(s *subject) bool {
 	return c.Settings.Authoritative[Email] && c.accountOf(s).Active && differs(Email, c.accountOf(s).Fields[Email], s.Fields[Email])
 }
 
-// holder names another account that has the address, or another person who would get it, or "".
-func (x *emailIndex) holder(email string, s *subject) string {
-	all := x.shared[email]
-	if all == nil {
-		if i, ok := x.has[email]; ok {
-			all = []int32{i}
-		}
+// holder names others who have the address or would get it, or "".
+func (c *comparison) holder(emails emailIndex, email string, s *subject) string {
+	claims := emails[email]
+	others := len(claims)
+	if s.account != none && loose(c.accountOf(s).Fields[Email]) == email || c.wantsEmail(s) && loose(first(s.Fields[Email])) == email {
+		others-- // the one claim that is the person's own
 	}
 	var names []string
-	for _, i := range all {
-		if i == s.account {
-			continue
-		}
-		name := x.c.PPMS.Accounts[i].Login
-		if !x.c.PPMS.Accounts[i].Active {
-			name += " (inactive)"
-		}
-		names = append(names, name)
-	}
-	for _, other := range x.wanted[email] {
-		if other.ID != s.ID {
-			names = append(names, other.Login+" too, by the directory")
+	for i := 0; i < len(claims) && len(names) <= few; i++ {
+		if claims[i].id == "" && claims[i].account != s.account || claims[i].id != "" && claims[i].id != s.ID {
+			names = append(names, claims[i].name)
 		}
 	}
-	slices.Sort(names)
+	if others > few+1 {
+		names = append(names[:few], fmt.Sprintf("%d more", others-few))
+	}
 	return strings.Join(names, " and ")
 }
 

@@ -3,9 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -107,24 +105,24 @@ func newComparison(in *Input) *comparison {
 }
 
 func (c *comparison) indexAccounts() {
+	several := map[Key][]string{}
 	for i := range c.PPMS.Accounts {
-		key := KeyOf(c.PPMS.Accounts[i].Login)
-		if _, ok := c.accounts[key]; ok {
-			c.duplicates[key] = true
+		login := c.PPMS.Accounts[i].Login
+		key := KeyOf(login)
+		if first, ok := c.accounts[key]; ok {
+			if several[key] == nil {
+				several[key] = []string{c.PPMS.Accounts[first].Login}
+			}
+			several[key] = append(several[key], login)
 			continue
 		}
 		c.accounts[key] = int32(i)
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.duplicates)) {
-		var logins []string
-		for i := range c.PPMS.Accounts {
-			if KeyOf(c.PPMS.Accounts[i].Login) == key {
-				logins = append(logins, c.PPMS.Accounts[i].Login)
-			}
-		}
+	for key, logins := range several {
+		c.duplicates[key] = true
 		slices.Sort(logins)
 		c.issue(DuplicateAccount, logins[0], "PPMS has several accounts that differ only in spelling: %s; nothing is written to any of them",
-			strings.Join(logins, ", "))
+			some(logins))
 	}
 }
 

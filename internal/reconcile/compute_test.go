@@ -277,6 +277,15 @@ func TestCompute(t *testing.T) {
 			w.deactivated("ann", Deactivation{Overruled: true})
 		}, []string{"issue inactive-by-staff ann"}},
 
+		{"activated by staff, deactivated by them, and activated again", func(w *world) {
+			w.gone("ann", 999*time.Hour, 9)
+			w.person("x")
+			w.deactivated("ann", Deactivation{Overruled: true})
+			w.PPMS.Accounts[0].Active = false
+			_, obs := Compute(w.Input)
+			w.Memory.Deactivated = obs.Deactivated
+			w.PPMS.Accounts[0].Active = true
+		}, []string{"newuser x", "issue reactivated-by-staff ann"}},
 		{"missing for the first time", func(w *world) { w.person("x"); w.gone("ann", 0, 0) }, []string{"newuser x"}},
 		{"missing often enough, not long enough", func(w *world) { w.gone("ann", 100*time.Hour, 9); w.person("x") }, []string{"newuser x"}},
 		{"missing long enough, not often enough", func(w *world) { w.gone("ann", 200*time.Hour, 1); w.person("x") }, []string{"newuser x"}},
@@ -430,6 +439,37 @@ func TestCompute(t *testing.T) {
 			w.gave("ann", Autonomous)
 			w.Memory.Rules = map[string]RuleMemory{"confocal": {Members: 1, Selectors: `{name: "SP8*"}`, Systems: []int{12}}}
 		}, []string{"issue rule-suspended"}},
+		{"a rule whose nested group lists nobody any more", func(w *world) {
+			p, _ := w.both("ann")
+			w.both("bob")
+			w.rule(Autonomous, p)
+			w.has("ann", Autonomous)
+			w.has("bob", Autonomous)
+			w.gave("bob", Autonomous)
+			w.Directory.Rules[0].Empty = []string{"cn=imaging"}
+			w.Memory.Rules = map[string]RuleMemory{"confocal": {Members: 2, Groups: []string{"cn=confocal", "cn=imaging"}}}
+		}, []string{"issue rule-suspended"}},
+		{"somebody of whom the read could not tell", func(w *world) {
+			p, a := w.both("ann")
+			p.State, a.Fields[Fname] = Doubtful, "x"
+			w.rule(Autonomous, p)
+			w.leaver("ann", Cause{State: Disabled, Since: testNow.Add(-999 * time.Hour), Reads: 9, Scope: testScope})
+			q, b := w.both("bob")
+			q.State, b.Active = Doubtful, false
+			w.deactivated("bob", Deactivation{})
+			w.person("new").State = Doubtful
+		}, nil},
+		{"a link by hand to an account of another login, and the entry takes that login", func(w *world) {
+			_, a := w.both("ann")
+			a.Fields[Phone] = "1"
+			w.Directory.People[0].Fields[Phone] = []string{"2"}
+			w.Memory.Links[0].Key = "annie"
+		}, []string{"updateuser ann phone=2"}},
+		{"many people with one e-mail", func(w *world) {
+			for _, login := range []string{"a", "b", "c", "d", "e", "f"} {
+				w.person(login).Fields[Email] = []string{"lab@example.org"}
+			}
+		}, []string{"issue email-taken a", "issue email-taken b", "issue email-taken c", "issue email-taken d", "issue email-taken e", "issue email-taken f"}},
 		{"a rule whose nested group was hidden", func(w *world) {
 			p, _ := w.both("ann")
 			w.both("bob")

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -52,7 +53,7 @@ func (p *Plan) hold(readHeld Guard, counted []GuardResult) {
 			c.Held = string(all)
 		case c.Removal() && c.Unproven && !c.Approved:
 			c.Held = string(ScopeGuard)
-		case c.Removal() && removals != "":
+		case c.Removal() && removals != "" && !c.Approved:
 			c.Held = string(removals)
 		}
 	}
@@ -87,6 +88,11 @@ func (p *Plan) Holds() bool {
 		}
 	}
 	return false
+}
+
+// Tripped says whether a guard tripped.
+func (p *Plan) Tripped(name Guard) bool {
+	return slices.ContainsFunc(p.Guards, func(g GuardResult) bool { return g.Name == name && g.Tripped })
 }
 
 // countGuards counts the people whom the plan and the last 24 h affect, once each a guard.

@@ -36,7 +36,7 @@ func (c *comparison) respectHolds() {
 // allowed removes held fields from the change and says whether anything is left of it.
 func (c *comparison) allowed(change *Change, holds map[string]string) bool {
 	report := func(what, reason string) {
-		c.issue(OnHold, change.Login, "%s is on hold (%s); `ppms-syncd release %s` ends that", what, reason, change.Login)
+		c.issue(OnHold, change.Login, "%s is left alone: %s", what, reason)
 	}
 	if reason, ok := holds[""]; ok {
 		report("the account", reason)

@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +44,7 @@ func (c *comparison) usable(s *subject) bool {
 		c.issue(BadLogin, s.Login, "the login of %s does not match accounts.login_pattern", s.DN)
 	case c.people[s.key] > 1 && !c.chosenByHand(s):
 		c.issue(DuplicateLogin, s.Login, "several entries have this login: %s; `ppms-syncd link %s --dn DN` says which one it is",
-			strings.Join(c.entriesOf(s.key), " and "), s.Login)
+			some(c.entriesOf(s.key)), s.Login)
 	default:
 		return true
 	}
@@ -61,15 +63,28 @@ func (c *comparison) chosenByHand(s *subject) bool {
 	return link != nil && link.Origin == ByHand && link.Key == s.key
 }
 
+// entriesOf finds the entries of one login: the subjects are sorted by it.
 func (c *comparison) entriesOf(key Key) []string {
+	from, _ := slices.BinarySearchFunc(c.subjects, key, func(s subject, key Key) int { return cmp.Compare(s.key, key) })
 	var dns []string
-	for i := range c.subjects {
-		if c.subjects[i].key == key {
-			dns = append(dns, c.subjects[i].DN)
-		}
+	for i := from; i < len(c.subjects) && c.subjects[i].key == key && len(dns) <= few; i++ {
+		dns = append(dns, c.subjects[i].DN)
 	}
-	slices.Sort(dns)
+	if more := c.people[key] - len(dns); more > 0 {
+		dns = append(dns[:few], fmt.Sprintf("%d more", more+1))
+	}
 	return dns
+}
+
+// few is how many of many are named.
+const few = 3
+
+// some names the first few, which must be sorted.
+func some(names []string) string {
+	if len(names) > few+1 {
+		names = append(slices.Clone(names[:few]), fmt.Sprintf("%d more", len(names)-few))
+	}
+	return strings.Join(names, " and ")
 }
 
 // find settles which account is this person's. False holds the person.
@@ -78,7 +93,7 @@ func (c *comparison) find(s *subject) bool {
 	switch {
 	case link == nil:
 		return c.match(s)
-	case link.Key != s.key:
+	case link.Key != s.key && KeyOf(link.Login) != s.key:
 		return c.follow(s, link)
 	}
 	key := KeyOf(link.Login)
@@ -193,7 +208,7 @@ func MissingIDs(people []Person, m Memory) []string {
 	return missing
 }
 
-// Relink finds the accounts that agree with an entry, by login and e-mail or last name, that they are not linked to: after a
+// Relink finds the accounts that agree, by login and e-mail or last name, with an entry that is not linked to any: after a
 // directory was moved to another server, every entry has another stable id. Whatever is ambiguous is left out.
 func Relink(people []Person, accounts []Account, links []Link, now time.Time) []Link {
 	count := map[Key]int{}
@@ -206,16 +221,16 @@ func Relink(people []Person, accounts []Account, links []Link, now time.Time) []
 		twice[key] = byKey[key] != nil
 		byKey[key] = &accounts[i]
 	}
-	linked := map[Key]string{}
+	linked := map[string]bool{}
 	for i := range links {
-		linked[KeyOf(links[i].Login)] = links[i].ID
+		linked[links[i].ID] = true
 	}
 	var found []Link
 	for i := range people {
 		p := &people[i]
 		key := KeyOf(p.Login)
 		a := byKey[key]
-		if key == "" || a == nil || twice[key] || count[key] != 1 || linked[key] == p.ID || !agree(p, a) {
+		if key == "" || a == nil || twice[key] || count[key] != 1 || linked[p.ID] || !agree(p, a) {
 			continue
 		}
 		found = append(found, Link{ID: p.ID, Login: a.Login, Key: key, DN: p.DN, Origin: ByHand, Since: now})

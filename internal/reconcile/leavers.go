@@ -45,11 +45,16 @@ func (c *comparison) decidePresent(link *Link, s *subject) {
 		}
 		return
 	}
-	if s.State == Enabled {
+	switch s.State {
+	case Enabled:
 		c.forgetOverruled(KeyOf(link.Login))
-		return
+	case Doubtful:
+		if cause, ok := c.Memory.Leavers[link.ID]; ok {
+			c.leavers[link.ID] = cause
+		}
+	case Disabled, Expired, Missing:
+		c.leave(link, s.State, "")
 	}
-	c.leave(link, s.State, "")
 }
 
 // decideMissing follows a linked person whom the read did not return. Somebody whose login the read has is never a leaver,
@@ -124,10 +129,6 @@ func (c *comparison) carryDeactivations() {
 	for key, ours := range c.Memory.Deactivated {
 		if login, ok := c.moved[key]; ok {
 			key, ours.Login = KeyOf(login), login
-		}
-		account, ok := c.accounts[key]
-		if ok && ours.Overruled && !c.PPMS.Accounts[account].Active {
-			continue // activated and deactivated again by staff: theirs now
 		}
 		c.deactivated[key] = ours
 	}

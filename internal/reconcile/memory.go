@@ -82,7 +82,7 @@ type Grant struct {
 type Deactivation struct {
 	Login string
 	At    time.Time
-	// Overruled is set once somebody activated the account again: from then on its state is staff's.
+	// Overruled is set once somebody activated the account again: from then on its state is staff's, until the person is back.
 	Overruled bool
 }
 
@@ -91,7 +91,7 @@ type RuleMemory struct {
 	Members   int
 	Selectors string   // the spelling of its selectors, to tell a changed rule from a changed PPMS
 	Systems   []int    // all systems that these selectors have matched
-	Groups    []string // DNs of the groups, nested ones included, whose members it reached
+	Groups    []string // DNs of the groups, nested ones included, that listed somebody
 }
 
 // Baseline is the last accepted read.

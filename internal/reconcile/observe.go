@@ -66,7 +66,7 @@ func (c *comparison) linksToKeep() []Link {
 			continue
 		}
 		next := *link
-		next.DN = s.DN
+		next.DN, next.Key = s.DN, s.key
 		if s.State == Enabled {
 			next.EnabledScope = c.Settings.Scope
 		}

@@ -85,11 +85,16 @@ func (c *comparison) resolveRules(g *grid) {
 	}
 }
 
-// lostGroup finds a nested group that gave people to the rule, is still named as a member, but was not read this time: the
-// reader may have lost the right to see it.
+// lostGroup finds a nested group that gave people to the rule and is still named as a member, but was not read this time, or
+// lists nobody any more: the reader may have lost the right to see it.
 func (c *comparison) lostGroup(rule int, before RuleMemory) string {
 	if rule >= len(c.Directory.Rules) {
 		return ""
+	}
+	for _, dn := range c.Directory.Rules[rule].Empty {
+		if slices.Contains(before.Groups, dn) {
+			return "its group " + dn + " lists nobody any more; let the reader see its members, or remove it from the groups that list it"
+		}
 	}
 	for _, dn := range c.Directory.Rules[rule].Unread {
 		if slices.Contains(before.Groups, dn) {

@@ -111,16 +111,20 @@ func ParseLevel(s string) (Level, bool) {
 // State is whether a person may work.
 type State uint8
 
-// The states of a person. Missing is that of a linked person whom a complete read did not return.
+// The states of a person. Missing is that of a linked person whom a complete read did not return; Doubtful that of one of whom
+// the read could not tell: nothing is decided about them.
 const (
 	Enabled State = iota
 	Disabled
 	Expired
 	Missing
+	Doubtful
 )
 
 // String is the word used in plans, the ledger and logs.
-func (s State) String() string { return [...]string{"enabled", "disabled", "expired", "missing"}[s] }
+func (s State) String() string {
+	return [...]string{"enabled", "disabled", "expired", "missing", "doubtful"}[s]
+}
 
 // Person is one directory entry, mapped to what PPMS knows of people.
 type Person struct {
@@ -156,8 +160,10 @@ type RuleRead struct {
 	// Suspect is why the membership of the rule cannot be trusted: group not found, name fits several, a member that could
 	// not be understood, a condition that failed. "" if it can.
 	Suspect string
-	// Groups are the DNs of the rule's group and of all nested ones that were read, normalised and sorted.
+	// Groups are the DNs of the rule's group and of all nested ones that list somebody, normalised and sorted.
 	Groups []string
+	// Empty are those of them that list nobody.
+	Empty []string
 	// Unread are DNs of groups of an earlier read that these groups still list, but that were not read this time: the reader may
 	// have lost the right to see them.
 	Unread []string
