@@ -50,6 +50,7 @@ type settings struct {
 	UsersBase, GroupsBase, UserFilter string
 	Create, Authoritative, Protect    string
 	Rights, Guards, Leavers           string
+	Disabled                          string
 
 	Entries []ldaptest.Entry
 	Seed    ppmssim.Seed
@@ -64,7 +65,7 @@ ldap:
   bind: {method: simple, dn: "{{.BindDN}}", password_file: ldap-password}
   timeout: 5s
   page_size: 100
-  users: {base: "{{.UsersBase}}", filter: "{{.UserFilter}}", disabled: {cel: "attr('employeeType') == 'left'"}}
+  users: {base: "{{.UsersBase}}", filter: "{{.UserFilter}}", disabled: {cel: "{{.Disabled}}"}}
   groups: {base: "{{.GroupsBase}}"}
 ppms: {url: "{{.PPMS}}", api_key_file: pumapi-key, timeout: 2s, requests_per_second: 10000}
 accounts:
@@ -103,7 +104,7 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 		Create: "true", Authoritative: "[lname, fname, email, phone]", Protect: `["/^svc-/"]`,
 		Rights: `[{name: confocal, group: confocal-users, systems: [{type: "Confocal*"}], level: A},
   {name: electron-microscopy, group: em-users, systems: [21], level: N}]`,
-		Entries: institute(), Seed: facility(),
+		Entries: institute(), Seed: facility(), Disabled: "attr('employeeType') == 'left'",
 	}
 	for _, f := range change {
 		f(&w.settings)

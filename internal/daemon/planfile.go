@@ -98,33 +98,31 @@ func checkChanges(plan *reconcile.Plan) error {
 }
 
 func oddChange(c *reconcile.Change) string {
-	if strings.TrimSpace(c.Login) == "" {
+	switch {
+	case strings.TrimSpace(c.Login) == "":
 		return "has no login"
-	}
-	switch c.Kind {
-	case reconcile.NewUser:
-		if len(c.Fields) == 0 {
-			return "has no fields"
-		}
-	case reconcile.UpdateUser:
-		if len(c.Fields) == 0 {
-			return "has no fields"
-		}
-		for name, v := range c.Fields {
-			if v.From == nil {
-				return "does not say what " + name + " changes from"
-			}
-		}
-	case reconcile.SetRight:
-		if c.From == nil {
-			return "does not say what it changes from"
-		}
-		_, from := reconcile.ParseLevel(*c.From)
-		if _, to := reconcile.ParseLevel(c.To); !to || !from && *c.From != "" || c.System <= 0 || len(c.Fields) > 0 {
-			return "has a level or a system that does not exist"
-		}
-	default:
+	case c.Kind == reconcile.SetRight:
+		return oddRight(c)
+	case c.Kind != reconcile.NewUser && c.Kind != reconcile.UpdateUser:
 		return "is of an unknown kind"
+	case len(c.Fields) == 0:
+		return "has no fields"
+	}
+	for name, v := range c.Fields {
+		if v.From == nil && c.Kind == reconcile.UpdateUser {
+			return "does not say what " + name + " changes from"
+		}
+	}
+	return ""
+}
+
+func oddRight(c *reconcile.Change) string {
+	if c.From == nil {
+		return "does not say what it changes from"
+	}
+	_, from := reconcile.ParseLevel(*c.From)
+	if _, to := reconcile.ParseLevel(c.To); !to || !from && *c.From != "" || c.System <= 0 || len(c.Fields) > 0 {
+		return "has a level or a system that does not exist"
 	}
 	return ""
 }

@@ -260,29 +260,34 @@ func (p *printer) next(r *Report, saved string) {
 			held++
 		}
 	}
-	switch {
+	if r.Run != 0 && len(r.Changes) > 0 {
+		p.printf("Run %d: %s.\n", r.Run, outcomes(r.Changes))
+	}
+	switch waits := held > 0 || r.Tripped(reconcile.Shrink); {
 	case r.DryRun:
-	case r.Run != 0:
-		if len(r.Changes) > 0 {
-			p.printf("Run %d: %s.\n", r.Run, outcomes(r.Changes))
-		}
-		if r.Tripped(reconcile.MinPeople) {
-			p.printf("If the directory really has so few people, lower guards.min_people.\n")
-		} else if held > 0 || r.Tripped(reconcile.Shrink) {
-			p.printf("When you have looked at what is held: ppms-syncd approve %s, and the next run does it.\n", shortHash(r.Hash))
-		}
 	case r.Tripped(reconcile.MinPeople):
 		p.printf("If the directory really has so few people, lower guards.min_people.\n")
-	case (held > 0 || r.Tripped(reconcile.Shrink)) && saved != "":
-		p.printf("%s would be held. When you have looked at them: ppms-syncd apply %s --approve %s\n", count(held, "change", "changes"), saved, shortHash(r.Hash))
-	case held > 0 || r.Tripped(reconcile.Shrink):
-		p.printf("%s would be held. Save the plan with -o FILE, look at it, then: ppms-syncd apply FILE --approve %s\n",
-			count(held, "change", "changes"), shortHash(r.Hash))
+	case waits:
+		p.printf("%s\n", howToApprove(r, saved, held))
+	case r.Run != 0:
 	case saved != "":
 		p.printf("Nothing was written. To do it: ppms-syncd apply %s\n", saved)
 	default:
 		p.printf("Nothing was written. To do it: ppms-syncd apply\n")
 	}
+}
+
+// howToApprove says what to do about a plan of which a guard holds something.
+func howToApprove(r *Report, saved string, held int) string {
+	hash := shortHash(r.Hash)
+	switch {
+	case r.Run != 0:
+		return fmt.Sprintf("When you have looked at what is held: ppms-syncd approve %s, and the next run does it.", hash)
+	case saved != "":
+		return fmt.Sprintf("%s would be held. When you have looked at them: ppms-syncd apply %s --approve %s", count(held, "change", "changes"), saved, hash)
+	}
+	return fmt.Sprintf("%s would be held. Save the plan with -o FILE, look at it, then: ppms-syncd apply FILE --approve %s",
+		count(held, "change", "changes"), hash)
 }
 
 // outcomes counts what became of the changes.

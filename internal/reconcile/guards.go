@@ -33,13 +33,13 @@ func Judge(p *Plan, guards GuardSettings, m Memory, now time.Time) {
 
 // hold marks the changes.
 func (p *Plan) hold(readHeld Guard, counted []GuardResult) {
-	var all, removals Guard
+	all, removals := readHeld, Guard("")
 	for _, g := range counted {
 		switch {
 		case !g.Tripped:
 		case g.Name == Revocations || g.Name == Deactivations:
 			removals = g.Name
-		default:
+		case readHeld == "":
 			all = g.Name
 		}
 	}
@@ -47,13 +47,12 @@ func (p *Plan) hold(readHeld Guard, counted []GuardResult) {
 		c := &p.Changes[i]
 		switch {
 		case c.Outcome != "": // of a saved plan, and stale: it will not be written
-		case readHeld != "":
-			c.Held = string(readHeld)
 		case all != "":
 			c.Held = string(all)
-		case c.Removal() && c.Unproven && !c.Approved:
+		case !c.Removal() || c.Approved:
+		case c.Unproven:
 			c.Held = string(ScopeGuard)
-		case c.Removal() && removals != "" && !c.Approved:
+		default:
 			c.Held = string(removals)
 		}
 	}

@@ -191,3 +191,16 @@ func TestPlanHashCoversPolicyAndChangesOnly(t *testing.T) {
 		t.Error("the policy is not part of the hash")
 	}
 }
+
+func TestApprovedRemovalPassesBehindOthers(t *testing.T) {
+	w := leaving(7)
+	plan := judged(w)
+	w.Memory.Approved = map[string]time.Time{plan.Changes[1].ID(): testNow.Add(time.Hour)}
+	for i := 7; i < 14; i++ {
+		w.gone(fmt.Sprintf("old%d", i), 200*time.Hour, 9)
+	}
+	got := held(judged(w))
+	if got[plan.Changes[1].Login] != "" || got["old13"] != "deactivations" {
+		t.Errorf("held: %v", got)
+	}
+}
