@@ -50,7 +50,7 @@ fmt: bin/golangci-lint ## format the code
 	bin/golangci-lint fmt ./...
 
 .PHONY: ci
-ci: build lint test demo ## everything that must pass before a change is accepted
+ci: build lint demo test ## everything that must pass before a change is accepted
 
 .PHONY: clean
 clean: ## remove what was built
