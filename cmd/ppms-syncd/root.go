@@ -28,9 +28,10 @@ type streams struct {
 // program holds what all commands share: the flags that stand before any of them.
 type program struct {
 	streams
-	configFile string
-	logLevel   string
-	logFormat  string
+	configFile  string
+	metricsFile string
+	logLevel    string
+	logFormat   string
 }
 
 // execute runs one command line and returns the exit code.

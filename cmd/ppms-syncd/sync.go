@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"ppms-syncd/internal/daemon"
 )
@@ -25,11 +26,12 @@ func (p *program) planCommand() *cobra.Command {
 		Long: "Reads the directory and PPMS, compares them, and prints what a run would do and why. Nothing is written, neither to PPMS\n" +
 			"nor to the ledger. A saved plan can be looked at, passed on, and applied within a day: that and nothing else.",
 		Example: "  ppms-syncd plan\n  ppms-syncd plan -o tonight.json && ppms-syncd apply tonight.json",
-		RunE:    p.with(func(ctx context.Context, a *daemon.App) error { return a.Plan(ctx, o) }),
+		RunE:    p.with(p.measured(func(ctx context.Context, a *daemon.App) error { return a.Plan(ctx, o) })),
 	}
 	c.Flags().StringVarP(&o.File, "out", "o", "", "also save the plan to this `file`")
 	c.Flags().BoolVar(&o.ExitCode, "exit-code", false, "exit 2 if there are changes, 3 if a guard would hold some")
 	output(c, &o.Output)
+	p.metricsFlag(c)
 	return c
 }
 
@@ -44,12 +46,34 @@ func (p *program) applyCommand() *cobra.Command {
 			if len(args) == 1 {
 				o.File = args[0]
 			}
-			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Apply(ctx, o) })(c, args)
+			return p.with(p.measured(func(ctx context.Context, a *daemon.App) error { return a.Apply(ctx, o) }))(c, args)
 		},
 	}
 	c.Flags().StringVar(&o.Approve, "approve", "", "approve the plan with this `hash` (or its first 8 digits or more) and apply it")
 	output(c, &o.Output)
+	p.metricsFlag(c)
 	return c
+}
+
+func (p *program) metricsFlag(c *cobra.Command) {
+	c.Flags().StringVar(&p.metricsFile, "metrics-file", "", "leave the run's metrics in this `file`, for the textfile collector of node_exporter (*.prom)")
+}
+
+// measured runs a command and leaves its metrics, however it ends.
+func (p *program) measured(f func(ctx context.Context, a *daemon.App) error) func(ctx context.Context, a *daemon.App) error {
+	return func(ctx context.Context, a *daemon.App) (err error) {
+		if p.metricsFile == "" {
+			return f(ctx, a)
+		}
+		if a.Metrics, err = daemon.NewMetrics(a.Version); err != nil {
+			return err
+		}
+		err = f(ctx, a)
+		if failure := a.Metrics.WriteFile(p.metricsFile); failure != nil {
+			a.Log.Error("metrics not written", zap.String("file", p.metricsFile), zap.Error(failure))
+		}
+		return err
+	}
 }
 
 func (p *program) explainCommand() *cobra.Command {

@@ -25,6 +25,7 @@ type App struct {
 	Log    *zap.Logger
 	Out    io.Writer // results
 	Terminal
+	Metrics *Metrics // nil: nobody counts
 	Version string
 	Now     func() time.Time
 }
@@ -133,6 +134,6 @@ func (a *App) pumapi() (ppms.Options, error) {
 	}
 	return ppms.Options{
 		URL: p.URL, Key: key, Timeout: p.Timeout, Concurrency: p.Concurrency, RequestsPerSecond: p.RequestsPerSecond,
-		UserAgent: "ppms-syncd/" + a.Version, Log: a.Log,
+		UserAgent: "ppms-syncd/" + a.Version, Log: a.Log, Observe: a.Metrics.request,
 	}, nil
 }

@@ -192,6 +192,9 @@ func (a *App) apply(ctx context.Context, file *reconcile.Plan, approve string) (
 	}
 	defer r.close()
 	r.file, r.approve = file, approve
+	if err := r.recallMetrics(ctx); err != nil {
+		return nil, err
+	}
 	r.id, err = r.ledger.BeginRun(ctx, ledger.Run{
 		Started: r.Now(), Mode: ledger.Apply, Policy: a.Config.Policy, ConfigHash: a.Config.Hash(), Actor: a.actor(),
 	})
@@ -201,6 +204,21 @@ func (a *App) apply(ctx context.Context, file *reconcile.Plan, approve string) (
 	report, err := r.do(ctx)
 	err = timedOut(ctx, err)
 	return report, errors.Join(err, r.conclude(ctx, report, err))
+}
+
+// recallMetrics fills in what only the ledger knows.
+func (r *run) recallMetrics(ctx context.Context) error {
+	if r.Metrics == nil {
+		return nil
+	}
+	const recent = 1000 // three weeks of runs every half an hour
+	runs, err := r.ledger.Runs(ctx, recent)
+	if err != nil {
+		return err
+	}
+	memory, err := r.ledger.Memory(ctx, r.Now())
+	r.Metrics.recalled(runs, memory.Baseline)
+	return err
 }
 
 // newRun makes a run that may write.
@@ -232,6 +250,7 @@ func (r *run) conclude(ctx context.Context, report *Report, failure error) error
 	ctx = context.WithoutCancel(ctx) // the run may have been stopped, and its end must be on record all the same
 	r.Log.Info("run finished", zap.Int64("run", r.id), zap.String("result", string(result.Result)), zap.String("plan", result.PlanHash),
 		zap.Any("outcomes", result.Totals.Outcomes), zap.Int("issues", result.Totals.Summary.Issues))
+	r.Metrics.finished(result.Result, report, result.Finished)
 	if err := r.ledger.FinishRun(ctx, r.id, result); err != nil {
 		return err
 	}

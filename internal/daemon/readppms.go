@@ -15,6 +15,7 @@ import (
 // readPPMS reads the other side, or fails. Nothing in PUMAPI says that a list is whole, so each is held against another: all
 // users against the active and the inactive, and both against what the ledger knows.
 func (r *run) readPPMS(ctx context.Context) (*reconcile.PPMS, error) {
+	defer r.Metrics.phase(phasePPMS)()
 	side, err := r.readPPMSChecked(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("PPMS was not read completely, so nothing was compared: %w", err)

@@ -48,6 +48,7 @@ type Report struct {
 // do is one run: it reads the directory, reads PPMS, computes the plan, lets the guards judge it, remembers what it saw, and
 // writes.
 func (r *run) do(ctx context.Context) (*Report, error) {
+	defer r.Metrics.phase(phaseTotal)()
 	if err := r.settleDoubts(ctx); err != nil {
 		return nil, err
 	}
@@ -62,6 +63,7 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	planned := r.Metrics.phase(phasePlan)
 	plan, seen := r.compute(directory, side)
 	if r.approve != "" {
 		if err := r.acceptApproval(ctx, &plan); err != nil {
@@ -75,6 +77,8 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	links := slices.Concat(r.memory.Links, seen.Linked)
 	report.Unmatched = reconcile.Unmatched(side.Accounts, links)
 	report.Leaving = leaving(links, seen.Leavers, &plan, r.Config.Settings().Leavers)
+	planned()
+	r.Metrics.compared(report, len(r.memory.Holds), r.Now())
 	if r.writer == nil {
 		report.Requests = r.reader.Requests()
 		return report, nil
@@ -82,7 +86,9 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	if err := r.remember(ctx, seen, side, &plan); err != nil {
 		return nil, err
 	}
+	written := r.Metrics.phase(phaseWrite)
 	err = r.write(ctx, report)
+	written()
 	report.Requests = r.reader.Requests()
 	return report, err
 }
@@ -126,12 +132,12 @@ func (r *run) recall(ctx context.Context) (err error) {
 }
 
 func (r *run) readDirectory(ctx context.Context) (*ldapsrc.Result, error) {
-	started := time.Now()
+	defer r.Metrics.phase(phaseDirectory)()
 	result, err := r.source.Read(ctx, request(r.memory, ""))
 	if err != nil {
 		return nil, fmt.Errorf("nothing was compared: %w", err)
 	}
-	r.Log.Debug("directory read", zap.Duration("took", time.Since(started)))
+	r.Metrics.read(result.Pages, result.CertExpires)
 	return result, nil
 }
 

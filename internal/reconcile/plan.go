@@ -94,6 +94,12 @@ func Counted() [numCounted]Guard {
 	return [...]Guard{Creations, Updates, Grants, Revocations, Deactivations}
 }
 
+// Guards lists all guards that look at a plan.
+func Guards() []Guard {
+	counted := Counted()
+	return append(counted[:], Shrink, MinPeople)
+}
+
 // Guard says which guard counts the change.
 func (c *Change) Guard() Guard {
 	switch c.Kind {
