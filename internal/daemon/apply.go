@@ -249,7 +249,8 @@ func (r *run) conclude(ctx context.Context, report *Report, failure error) error
 	}
 	ctx = context.WithoutCancel(ctx) // the run may have been stopped, and its end must be on record all the same
 	r.Log.Info("run finished", zap.Int64("run", r.id), zap.String("result", string(result.Result)), zap.String("plan", result.PlanHash),
-		zap.Any("outcomes", result.Totals.Outcomes), zap.Int("issues", result.Totals.Summary.Issues))
+		zap.Any("outcomes", result.Totals.Outcomes), zap.Int("issues", result.Totals.Summary.Issues),
+		zap.Int64("requests", r.reader.Requests()))
 	r.Metrics.finished(result.Result, report, result.Finished)
 	if err := r.ledger.FinishRun(ctx, r.id, result); err != nil {
 		return err

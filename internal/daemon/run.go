@@ -39,13 +39,11 @@ type Report struct {
 	DryRun    bool     `json:"dry_run,omitempty"`
 	Unmatched []string `json:"-"` // active accounts that nobody in the directory is linked to
 	Leaving   []Leaver `json:"-"` // who is on the way out, but not yet
-	Server    string   `json:"-"`
-	Requests  int64    `json:"-"` // to PPMS
 	FirstRun  bool     `json:"-"` // the ledger had nothing
 	wrote     bool
 }
 
-// do is one run: it reads the directory, reads PPMS, computes the plan, lets the guards judge it, remembers what it saw, and
+// do is one run: it reads the directory, reads PPMS, computes the plan and lets the guards judge it, remembers what it saw, and
 // writes.
 func (r *run) do(ctx context.Context) (*Report, error) {
 	defer r.Metrics.phase(phaseTotal)()
@@ -63,34 +61,36 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	planned := r.Metrics.phase(phasePlan)
+	report, seen, err := r.decide(ctx, directory, side)
+	if err != nil || r.writer == nil {
+		return report, err
+	}
+	if err := r.remember(ctx, seen, side, &report.Plan); err != nil {
+		return nil, err
+	}
+	return report, r.write(ctx, report)
+}
+
+// decide computes the plan and lets the guards judge it, with an approval that came on the command line.
+func (r *run) decide(ctx context.Context, directory *ldapsrc.Result, side *reconcile.PPMS) (*Report, reconcile.Observations, error) {
+	defer r.Metrics.phase(phasePlan)()
 	plan, seen := r.compute(directory, side)
 	if r.approve != "" {
 		if err := r.acceptApproval(ctx, &plan); err != nil {
-			return nil, err
+			return nil, seen, err
 		}
 		plan, seen = r.compute(directory, side)
 	}
-	reconcile.Judge(&plan, r.Config.Settings().Guards, r.memory, r.Now())
+	settings := r.Config.Settings()
+	reconcile.Judge(&plan, settings.Guards, r.memory, r.Now())
 	r.logGuards(&plan)
-	report := &Report{Plan: plan, Run: r.id, Server: directory.Server, FirstRun: r.memory.Baseline.At.IsZero()}
 	links := slices.Concat(r.memory.Links, seen.Linked)
-	report.Unmatched = reconcile.Unmatched(side.Accounts, links)
-	report.Leaving = leaving(links, seen.Leavers, &plan, r.Config.Settings().Leavers)
-	planned()
+	report := &Report{
+		Plan: plan, Run: r.id, FirstRun: r.memory.Baseline.At.IsZero(),
+		Unmatched: reconcile.Unmatched(side.Accounts, links), Leaving: leaving(links, seen.Leavers, &plan, settings.Leavers),
+	}
 	r.Metrics.compared(report, len(r.memory.Holds), r.Now())
-	if r.writer == nil {
-		report.Requests = r.reader.Requests()
-		return report, nil
-	}
-	if err := r.remember(ctx, seen, side, &plan); err != nil {
-		return nil, err
-	}
-	written := r.Metrics.phase(phaseWrite)
-	err = r.write(ctx, report)
-	written()
-	report.Requests = r.reader.Requests()
-	return report, err
+	return report, seen, nil
 }
 
 // Leaver is a linked person who is missing from the directory or disabled in it.

@@ -34,6 +34,7 @@ type pen struct {
 
 // write does what the guards let through, in the order of the plan: newuser, updateuser, grants, revocations, deactivations.
 func (r *run) write(ctx context.Context, report *Report) error {
+	defer r.Metrics.phase(phaseWrite)()
 	var todo []*reconcile.Change
 	for i := range report.Changes {
 		c := &report.Changes[i]
