@@ -366,6 +366,17 @@ func TestCompute(t *testing.T) {
 			w.has("ann", Deactivated)
 			w.gave("ann", Deactivated)
 		}, []string{"setright ann 12 D->A"}},
+		{"a right: what we revoked is given again, though PPMS does not list it", func(w *world) {
+			p, _ := w.both("ann")
+			w.rule(Autonomous, p)
+			w.gave("ann", Deactivated)
+		}, []string{"setright ann 12 D->A"}},
+		{"a right: staff gave again what we revoked", func(w *world) {
+			p, _ := w.both("ann")
+			w.rule(Autonomous, p)
+			w.has("ann", Novice)
+			w.gave("ann", Deactivated)
+		}, []string{"setright ann 12 N->A"}},
 		{"a right: no longer wanted", func(w *world) {
 			p, _ := w.both("ann")
 			q, _ := w.both("bob")

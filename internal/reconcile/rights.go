@@ -110,8 +110,8 @@ func (x *given) find(account, system int32) *Grant {
 	return nil
 }
 
-// carryGrants keeps the memory of what we gave, under the accounts' present logins. Where a level that we set is no longer
-// there, and nothing of the memory could matter again, revokeFrom drops it.
+// carryGrants keeps the memory of what we gave, under the accounts' present logins. A D of ours ends when somebody gives the right
+// again; one that is not listed stays, since whether PPMS lists a D is not known.
 func (c *comparison) carryGrants(g *grid) *given {
 	x := &given{at: make(map[[2]int32]int, len(c.Memory.Grants)), of: map[int32][]int{}, lost: map[int]bool{}}
 	for _, grant := range c.Memory.Grants {
@@ -120,8 +120,8 @@ func (c *comparison) carryGrants(g *grid) *given {
 		}
 		account, known := c.accounts[KeyOf(grant.Login)]
 		system, exists := g.index[grant.System]
-		if known && exists && g.levels[system] != nil && grant.Level == Deactivated && g.levels[system][account] != Deactivated {
-			continue // we had revoked it, and staff gave it again: theirs now
+		if known && exists && g.levels[system] != nil && grant.Level == Deactivated && g.levels[system][account] > Deactivated {
+			continue // staff gave it again: theirs now
 		}
 		x.list = append(x.list, grant)
 		if known && exists {
@@ -150,6 +150,9 @@ func (c *comparison) grantTo(s *subject, g *grid, want *wishes, given *given) {
 		if gave != nil {
 			gave.Unwanted, gave.WantedScope = nil, c.Settings.Scope
 			gave.noteStaff(have)
+			if gave.Level == Deactivated {
+				have = max(have, Deactivated)
+			}
 		}
 		if have >= wanted {
 			continue
