@@ -75,7 +75,7 @@ func (p *program) root() *cobra.Command {
 	oneOf(root, flags, &p.logLevel, "log-level", "least severe messages that are logged (default: log.level of the configuration)", "debug", "info", "warn", "error")
 	oneOf(root, flags, &p.logFormat, "log-format", "form of the log (default: log.format of the configuration)", "json", "console")
 	root.AddCommand(
-		p.planCommand(), p.applyCommand(), p.explainCommand(), p.checkCommand(), p.historyCommand(), p.approveCommand(),
+		p.serveCommand(), p.planCommand(), p.applyCommand(), p.explainCommand(), p.checkCommand(), p.historyCommand(), p.approveCommand(),
 		p.linkCommand(), p.unlinkCommand(), p.configCommand(), p.simCommand(), p.demoCommand(), p.versionCommand(),
 	)
 	strict(root)

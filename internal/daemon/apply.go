@@ -133,7 +133,7 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 		return err
 	}
 	defer unlock()
-	report, err := a.apply(ctx, file, o.Approve)
+	report, err := a.apply(ctx, ledger.Apply, file, o.Approve)
 	if report == nil {
 		return err
 	}
@@ -182,23 +182,28 @@ func (r *Report) end(err error) error {
 	return &ExitError{Code: code, Err: err}
 }
 
-// apply is a run that writes. Its error says what ended it; a report is there as soon as there was a plan.
-func (a *App) apply(ctx context.Context, file *reconcile.Plan, approve string) (*Report, error) {
+// apply is a run that is on record. Its error says what ended it; a report is there as soon as there was a plan. In mode dry-run it
+// observes and plans, and has nothing that could write to PPMS.
+func (a *App) apply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan, approve string) (*Report, error) {
 	ctx, cancel := a.withTimeout(ctx)
 	defer cancel()
 	r, err := a.newRun(ctx)
 	if err != nil {
+		a.Metrics.finished(ledger.Failed, nil, a.Now())
 		return nil, err
 	}
 	defer r.close()
-	r.file, r.approve = file, approve
-	if err := r.recallMetrics(ctx); err != nil {
-		return nil, err
+	if mode == ledger.DryRun {
+		r.writer = nil
 	}
-	r.id, err = r.ledger.BeginRun(ctx, ledger.Run{
-		Started: r.Now(), Mode: ledger.Apply, Policy: a.Config.Policy, ConfigHash: a.Config.Hash(), Actor: a.actor(),
-	})
+	r.file, r.approve = file, approve
+	if err = r.recallMetrics(ctx); err == nil {
+		r.id, err = r.ledger.BeginRun(ctx, ledger.Run{
+			Started: r.Now(), Mode: mode, Policy: a.Config.Policy, ConfigHash: a.Config.Hash(), Actor: a.actor(),
+		})
+	}
 	if err != nil {
+		a.Metrics.finished(ledger.Failed, nil, a.Now())
 		return nil, err
 	}
 	report, err := r.do(ctx)

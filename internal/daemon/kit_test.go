@@ -50,13 +50,15 @@ type settings struct {
 	UsersBase, GroupsBase, UserFilter string
 	Create, Authoritative, Protect    string
 	Rights, Guards, Leavers           string
-	Disabled                          string
+	Disabled, Schedule                string
 
 	Entries []ldaptest.Entry
 	Seed    ppmssim.Seed
 }
 
 const configuration = `policy: {{.Policy}}
+{{with .Schedule}}schedule: "{{.}}"
+{{end}}http: {listen: "127.0.0.1:0"}
 dry_run: {{.DryRun}}
 run_timeout: 30s
 ldap:

@@ -34,7 +34,14 @@ type Metrics struct {
 	pages        prometheus.Counter
 	holds        prometheus.Gauge
 	certificate  *prometheus.GaugeVec
+
+	// Of the daemon only.
+	nextRun    prometheus.Gauge
+	reloadedOK prometheus.Gauge
 }
+
+// skipped is how a tick ends that finds a run under way.
+const skipped ledger.Result = "skipped"
 
 // Phase is a part of a run whose duration is measured.
 type Phase string
@@ -79,6 +86,8 @@ func NewMetrics(version string) (*Metrics, error) {
 		pages:       prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "ldap_pages_total", Help: "Pages read from the directory."}),
 		holds:       gauge("holds", "People, fields and rights that are left alone because somebody asked for it."),
 		certificate: gauges("tls_certificate_expiry_timestamp_seconds", "When a server's certificate ends.", "side"),
+		nextRun:     gauge("next_run_timestamp_seconds", "When the schedule has the next run."),
+		reloadedOK:  gauge("config_last_reload_successful", "Whether the configuration was good when it was last read: 1 or 0."),
 	}
 	info := gauges("build_info", "The running program; the value is always 1.", "version", "goversion")
 	info.WithLabelValues(version, runtime.Version()).Set(1)
@@ -95,7 +104,7 @@ func NewMetrics(version string) (*Metrics, error) {
 
 // start makes the series that are known beforehand, so that the first event is an increase and not a new series.
 func (m *Metrics) start() {
-	for _, r := range []ledger.Result{ledger.Success, ledger.Partial, ledger.Held, ledger.Failed, "skipped"} {
+	for _, r := range []ledger.Result{ledger.Success, ledger.Partial, ledger.Held, ledger.Failed, skipped} {
 		m.runs.WithLabelValues(string(r))
 	}
 	for _, kind := range []reconcile.Kind{reconcile.NewUser, reconcile.UpdateUser, reconcile.SetRight} {
@@ -195,6 +204,9 @@ func (m *Metrics) finished(result ledger.Result, r *Report, now time.Time) {
 		return
 	}
 	m.runs.WithLabelValues(string(result)).Inc()
+	if result == skipped {
+		return
+	}
 	m.lastRun.Set(seconds(now))
 	if result == ledger.Success {
 		m.lastSuccess.Set(seconds(now))
@@ -224,6 +236,26 @@ func (m *Metrics) recalled(runs []ledger.Run, before reconcile.Baseline) {
 			return
 		}
 	}
+}
+
+// serving adds the metrics of the daemon.
+func (m *Metrics) serving() error {
+	m.reloadedOK.Set(1)
+	return errors.Join(m.registry.Register(m.nextRun), m.registry.Register(m.reloadedOK))
+}
+
+func (m *Metrics) next(t time.Time) {
+	if !t.IsZero() {
+		m.nextRun.Set(seconds(t))
+	}
+}
+
+func (m *Metrics) reloaded(ok bool) {
+	value := 0.0
+	if ok {
+		value = 1
+	}
+	m.reloadedOK.Set(value)
 }
 
 // WriteFile leaves the metrics for node_exporter's textfile collector, whole or not at all.

@@ -21,7 +21,7 @@ type run struct {
 	*App
 	source *ldapsrc.Source
 	reader *ppms.Reader
-	writer *ppms.Writer // nil: this run only plans, and has nothing that could write
+	writer *ppms.Writer // nil: this run has nothing that could write to PPMS
 	ledger Ledger       // nil: there is none yet, and this run only plans
 	id     int64        // in the ledger; 0 for a plan
 	memory reconcile.Memory
@@ -62,11 +62,15 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	report, seen, err := r.decide(ctx, directory, side)
-	if err != nil || r.writer == nil {
-		return report, err
+	if err != nil || r.id == 0 {
+		return report, err // a plan ends here
 	}
 	if err := r.remember(ctx, seen, side, &report.Plan); err != nil {
 		return nil, err
+	}
+	if r.writer == nil {
+		report.DryRun = true
+		return report, nil
 	}
 	return report, r.write(ctx, report)
 }
@@ -238,6 +242,8 @@ func (r *run) remember(ctx context.Context, seen reconcile.Observations, side *r
 // exit says how the program ends after this report.
 func (r *Report) exit() int {
 	switch {
+	case r.DryRun && !r.Holds():
+		return ExitOK
 	case r.wrote && !r.allApplied():
 		return ExitPartial
 	case r.Holds():

@@ -1,0 +1,260 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/robfig/cron/v3"
+	"go.uber.org/zap"
+
+	"ppms-syncd/internal/config"
+	"ppms-syncd/internal/ledger"
+)
+
+// ServeOptions say how the daemon runs.
+type ServeOptions struct {
+	DryRun bool                           // observe and plan, write nothing to PPMS
+	RunNow bool                           // the first run begins at once
+	Reload <-chan os.Signal               // each signal reads the configuration again
+	Load   func() (*config.Config, error) // how
+	Ready  func(address net.Addr)         // called once HTTP answers and the schedule runs; may be nil
+}
+
+// finishing up takes no longer than one write and its read-back.
+const stopping = 30 * time.Second
+
+// service is the daemon. It may be started many times in one process.
+type service struct {
+	options ServeOptions
+	ctx     context.Context //nolint:containedctx // of the daemon's life: cron's jobs get none
+	cron    *cron.Cron
+	busy    sync.Mutex // held by the run that is under way
+
+	mu    sync.Mutex
+	app   App // with the present configuration
+	entry cron.EntryID
+}
+
+// Serve runs on schedule until the context ends. A run that fails, even by a panic, is a failed run and not the end of the daemon.
+func (a *App) Serve(ctx context.Context, o ServeOptions) error {
+	lock, err := ledger.LockDaemon(a.Config.Ledger.Path)
+	if busy, ok := errors.AsType[*ledger.BusyError](err); ok {
+		return fmt.Errorf("another daemon uses this ledger (process %d)", busy.PID)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Unlock() }() // the kernel would do it anyway
+	l, err := a.openLedger(ctx)          // makes or upgrades it now rather than in the first run
+	if err != nil {
+		return err
+	}
+	if err := l.Close(); err != nil {
+		return err
+	}
+	app := *a
+	if app.Metrics, err = NewMetrics(a.Version); err != nil {
+		return err
+	}
+	if err := app.Metrics.serving(); err != nil {
+		return err
+	}
+	listener, err := app.listen(ctx)
+	if err != nil {
+		return err
+	}
+	s := &service{options: o, ctx: ctx, cron: cron.New(), app: app}
+	return s.serve(ctx, listener)
+}
+
+// listen opens the listener. One that others can reach must have TLS or authentication.
+func (a *App) listen(ctx context.Context) (net.Listener, error) {
+	address := a.Config.HTTP.Listen
+	if !isLoopback(address) && a.Config.HTTP.WebConfigFile == "" {
+		return nil, &ExitError{Code: ExitConfig, Err: fmt.Errorf("http.listen %s can be reached by others: set http.web_config_file with TLS or "+
+			"authentication, or listen on 127.0.0.1", address)}
+	}
+	var c net.ListenConfig
+	listener, err := c.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("http.listen: %w", err)
+	}
+	return listener, nil
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+func (s *service) serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 1)
+	webConfig := s.app.Config.WebConfigFile()
+	go func() {
+		failed <- web.Serve(listener, server, &web.FlagConfig{WebConfigFile: &webConfig}, slog.New(slog.DiscardHandler))
+	}()
+	s.schedule(s.app.Config)
+	s.cron.Start()
+	s.app.Log.Info("serving", zap.Stringer("address", listener.Addr()), zap.Bool("dry_run", s.options.DryRun || s.app.Config.DryRun))
+	if s.options.Ready != nil {
+		s.options.Ready(listener.Addr())
+	}
+	var first sync.WaitGroup
+	if s.options.RunNow {
+		first.Go(s.tick)
+	}
+	var err error
+	for alive := true; alive; {
+		select {
+		case <-ctx.Done():
+			alive = false
+		case err = <-failed:
+			alive = false
+		case <-s.options.Reload:
+			_ = s.reload() // logged, and a metric says so
+		}
+	}
+	s.app.Log.Info("stopping")
+	quiet := s.cron.Stop()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
+	defer cancel()
+	select {
+	case <-quiet.Done():
+	case <-end.Done():
+	}
+	first.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, server.Shutdown(end))
+}
+
+// schedule puts the timetable of a configuration in the place of the old one.
+func (s *service) schedule(c *config.Config) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cron.Remove(s.entry)
+	s.entry = s.cron.Schedule(c.Timetable(), cron.FuncJob(s.tick))
+	s.app.Metrics.next(c.Timetable().Next(s.app.Now()))
+}
+
+func (s *service) present() App {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.app
+}
+
+// tick is one run of the schedule. One that finds another under way is counted and left out.
+func (s *service) tick() {
+	app := s.present()
+	app.Metrics.next(app.Config.Timetable().Next(app.Now()))
+	if s.ctx.Err() != nil {
+		return
+	}
+	if !s.busy.TryLock() {
+		s.skip(&app, "the run before is still under way")
+		return
+	}
+	defer s.busy.Unlock()
+	unlock, err := app.lockRun()
+	if err != nil {
+		s.skip(&app, err.Error())
+		return
+	}
+	defer unlock()
+	mode := ledger.Apply
+	if s.options.DryRun || app.Config.DryRun {
+		mode = ledger.DryRun
+	}
+	if err := s.shielded(&app, mode); err != nil {
+		app.Log.Error("run failed", zap.Error(err))
+	}
+}
+
+func (s *service) skip(app *App, why string) {
+	app.Metrics.finished(skipped, nil, app.Now())
+	app.Log.Warn("run skipped", zap.String("reason", why))
+}
+
+// shielded turns a panic into a failed run.
+func (s *service) shielded(app *App, mode ledger.Mode) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			app.Metrics.finished(ledger.Failed, nil, app.Now())
+			err = fmt.Errorf("this is a bug, please report it: %v\n%s", r, debug.Stack())
+		}
+	}()
+	_, err = app.apply(s.ctx, mode, nil, "")
+	return err
+}
+
+// reload reads the configuration again. A bad one is refused and the old one stays.
+func (s *service) reload() error {
+	app := s.present()
+	next, err := s.options.Load()
+	if err == nil && (next.Ledger.Path != app.Config.Ledger.Path || next.HTTP != app.Config.HTTP) {
+		err = errors.New("ledger.path and http are read at start only: restart for them")
+	}
+	app.Metrics.reloaded(err == nil)
+	if err != nil {
+		app.Log.Error("configuration not reloaded, the old one stays", zap.Error(err))
+		return err
+	}
+	s.mu.Lock()
+	s.app.Config = next
+	s.mu.Unlock()
+	s.schedule(next)
+	app.Log.Info("configuration reloaded", zap.String("hash", next.Hash()))
+	return nil
+}
+
+func (s *service) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.app.Metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, s.ready(r.Context())) })
+	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.reload()) })
+	return mux
+}
+
+// ready says why the daemon could not do its work.
+func (s *service) ready(ctx context.Context) error {
+	if err := s.ctx.Err(); err != nil {
+		return errors.New("the daemon is stopping")
+	}
+	app := s.present()
+	l, err := app.readLedger(ctx)
+	if err != nil {
+		return err
+	}
+	if l == nil {
+		return app.noLedger()
+	}
+	return l.Close()
+}
+
+func answer(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = fmt.Fprintln(w, Harmless(err.Error())) // who asked has gone
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ok") // likewise
+}

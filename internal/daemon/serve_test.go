@@ -1,0 +1,226 @@
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"ppms-syncd/internal/config"
+	"ppms-syncd/internal/daemon"
+	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/ppmssim"
+)
+
+// served is a daemon under test.
+type served struct {
+	t      *testing.T
+	url    string
+	signal chan os.Signal
+	end    context.CancelFunc
+	done   chan error
+}
+
+// serving starts a daemon on port 0 and stops it at the end of the test.
+func (w *world) serving(o daemon.ServeOptions) *served {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &served{w.t, "", make(chan os.Signal), cancel, make(chan error, 1)}
+	ready := make(chan net.Addr, 1)
+	o.Reload, o.Ready = s.signal, func(a net.Addr) { ready <- a }
+	if o.Load == nil {
+		o.Load = func() (*config.Config, error) { return config.Load(w.path("config.yaml")) }
+	}
+	go func() { s.done <- w.app.Serve(ctx, o) }()
+	w.t.Cleanup(s.stop)
+	select {
+	case a := <-ready:
+		s.url = "http://" + a.String()
+	case err := <-s.done:
+		s.done <- err
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// stop ends the daemon, which must say nothing.
+func (s *served) stop() {
+	s.end()
+	if err := <-s.done; err != nil {
+		s.t.Errorf("serve ended with %v", err)
+	}
+	s.done <- nil
+	http.DefaultClient.CloseIdleConnections() // they would look like a leak
+}
+
+func (s *served) get(method, path string) (int, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, nil)
+	must(s.t, err)
+	resp, err := http.DefaultClient.Do(req)
+	must(s.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	must(s.t, err)
+	return resp.StatusCode, string(body)
+}
+
+// until waits for a line of the metrics.
+func (s *served) until(line string) {
+	s.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(20 * time.Second)
+	for {
+		_, text := s.get(http.MethodGet, "/metrics")
+		if strings.Contains(text, line) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			s.t.Fatalf("no %s in the metrics:\n%s", line, text)
+		}
+	}
+}
+
+func everySecond(s *settings) { s.Schedule = "@every 1s" }
+
+func TestServeRunsAndAnswers(t *testing.T) {
+	w := newWorld(t)
+	s := w.serving(daemon.ServeOptions{RunNow: true})
+	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+	s.until(`ppms_syncd_next_run_timestamp_seconds 1`)
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if code, text := s.get(http.MethodGet, path); code != http.StatusOK || text != "ok\n" {
+			t.Errorf("%s: %d %q", path, code, text)
+		}
+	}
+	if n := len(w.sim.Effects()); n == 0 {
+		t.Error("nothing was written")
+	}
+	var other *daemon.ExitError
+	if err := w.app.Serve(t.Context(), daemon.ServeOptions{}); err == nil || errors.As(err, &other) || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
+		t.Errorf("a second daemon: %v", err)
+	}
+}
+
+func TestServeReloads(t *testing.T) {
+	w := newWorld(t)
+	s := w.serving(daemon.ServeOptions{})
+	good, err := os.ReadFile(w.path("config.yaml"))
+	must(t, err)
+	must(t, os.WriteFile(w.path("config.yaml"), []byte("policy: everything\n"), 0o600))
+	if code, text := s.get(http.MethodPost, "/-/reload"); code != http.StatusServiceUnavailable || !strings.Contains(text, "policy") {
+		t.Errorf("a bad configuration: %d %q", code, text)
+	}
+	s.until("ppms_syncd_config_last_reload_successful 0")
+	must(t, os.WriteFile(w.path("config.yaml"), append(good, "schedule: \"@every 1s\"\n"...), 0o600))
+	s.signal <- syscall.SIGHUP
+	s.until("ppms_syncd_config_last_reload_successful 1")
+	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+	must(t, os.WriteFile(w.path("config.yaml"), []byte(strings.Replace(string(good), "ledger.db", "other.db", 1)), 0o600))
+	if code, text := s.get(http.MethodPost, "/-/reload"); code == http.StatusOK || !strings.Contains(text, "restart") {
+		t.Errorf("another ledger: %d %q", code, text)
+	}
+	if code, _ := s.get(http.MethodGet, "/-/reload"); code != http.StatusMethodNotAllowed {
+		t.Errorf("GET reloads: %d", code)
+	}
+}
+
+func TestServeSkipsWhileAnotherRuns(t *testing.T) {
+	w := newWorld(t, everySecond)
+	lock, err := ledger.LockRun(w.path("ledger.db"))
+	must(t, err)
+	s := w.serving(daemon.ServeOptions{RunNow: true})
+	s.until(`ppms_syncd_runs_total{result="skipped"} 1`)
+	must(t, lock.Unlock())
+	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+}
+
+func TestServeRecoversWithoutRestart(t *testing.T) {
+	w := newWorld(t, everySecond)
+	w.faults("getusers:html")
+	s := w.serving(daemon.ServeOptions{RunNow: true})
+	s.until(`ppms_syncd_runs_total{result="failed"} 1`)
+	w.faults()
+	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+}
+
+func TestServeSurvivesAPanic(t *testing.T) {
+	w := newWorld(t, everySecond)
+	var calm atomic.Bool
+	w.app.Watch = func(string, int) daemon.Step {
+		if !calm.Load() {
+			panic("a bug")
+		}
+		return func(int) {}
+	}
+	s := w.serving(daemon.ServeOptions{RunNow: true})
+	s.until(`ppms_syncd_runs_total{result="failed"} 1`)
+	calm.Store(true)
+	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+}
+
+func TestServeDryRunOnlyObserves(t *testing.T) {
+	w := newWorld(t)
+	before := w.sim.Snapshot()
+	s := w.serving(daemon.ServeOptions{DryRun: true, RunNow: true})
+	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+	s.until(`ppms_syncd_planned_changes{kind="newuser"} 1`)
+	w.unchanged(before)
+	if m := w.memory(); len(m.Links) == 0 || m.Baseline.At.IsZero() {
+		t.Errorf("nothing was observed: %+v", m)
+	}
+	must(t, w.app.History(t.Context(), daemon.HistoryOptions{}))
+	expect(t, w.text(), "dry-run")
+}
+
+// TestServeStopsBetweenWrites: told to stop in the middle, it finishes the write in flight, and the next run goes on.
+func TestServeStopsBetweenWrites(t *testing.T) {
+	w := newWorld(t)
+	began := make(chan struct{})
+	w.when(1, "upduser", "", func() { close(began) })
+	s := w.serving(daemon.ServeOptions{RunNow: true})
+	<-began
+	s.end()
+	must(t, <-s.done)
+	s.done <- nil
+	w.on = nil
+	for _, e := range w.sim.Effects() {
+		if e.Action == "setright" {
+			t.Errorf("it went on: %s", effectLine(&e))
+		}
+	}
+	w.apply().exits(daemon.ExitOK)
+	w.plan().has()
+	if n := countEffects(w.sim.Effects(), "upduser"); n != 1 {
+		t.Errorf("%d times upduser", n)
+	}
+}
+
+func countEffects(effects []ppmssim.Effect, action string) (n int) {
+	for i := range effects {
+		if effects[i].Action == action {
+			n++
+		}
+	}
+	return n
+}
+
+func TestServeRefusesAnOpenListener(t *testing.T) {
+	w := newWorld(t)
+	w.app.Config.HTTP.Listen = "0.0.0.0:0"
+	err := w.app.Serve(t.Context(), daemon.ServeOptions{})
+	if daemon.ExitCode(err) != daemon.ExitConfig || !strings.Contains(err.Error(), "http.web_config_file") {
+		t.Errorf("%v", err)
+	}
+}
