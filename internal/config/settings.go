@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -142,6 +143,12 @@ func (c *Config) Pumapi() Pumapi {
 		VerifyEvery:       time.Duration(p.VerifyEvery),
 		Location:          c.compiled.facility,
 	}
+}
+
+// Exposed says whether others can reach the listener and nothing protects it.
+func (h HTTP) Exposed() bool {
+	host, _, err := net.SplitHostPort(h.Listen)
+	return h.WebConfigFile == "" && (err != nil || !loopback(host))
 }
 
 // WebConfigFile is the path of http.web_config_file, looked up now; "" if there is none.

@@ -66,6 +66,7 @@ func (a *App) actor() ledger.Actor {
 type Ledger interface {
 	Memory(ctx context.Context, now time.Time) (reconcile.Memory, error)
 	Accounts(ctx context.Context) ([]ledger.AccountSeen, error)
+	Unmatched(ctx context.Context) ([]ledger.AccountSeen, error)
 	View(ctx context.Context) (ledger.View, bool, error)
 	Pending(ctx context.Context) ([]ledger.Entry, error)
 	Runs(ctx context.Context, limit int) ([]ledger.Run, error)

@@ -197,7 +197,7 @@ func (a *App) apply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan,
 		r.writer = nil
 	}
 	r.file, r.approve = file, approve
-	if err = r.recallMetrics(ctx); err == nil {
+	if err = a.recallMetrics(ctx, r.ledger); err == nil {
 		r.id, err = r.ledger.BeginRun(ctx, ledger.Run{
 			Started: r.Now(), Mode: mode, Policy: a.Config.Policy, ConfigHash: a.Config.Hash(), Actor: a.actor(),
 		})
@@ -211,19 +211,22 @@ func (a *App) apply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan,
 	return report, errors.Join(err, r.conclude(ctx, report, err))
 }
 
-// recallMetrics fills in what only the ledger knows.
-func (r *run) recallMetrics(ctx context.Context) error {
-	if r.Metrics == nil {
+// recallMetrics fills in, once, what only the ledger knows.
+func (a *App) recallMetrics(ctx context.Context, l Ledger) error {
+	if a.Metrics == nil || a.Metrics.recalledOnce {
 		return nil
 	}
 	const recent = 1000 // three weeks of runs every half an hour
-	runs, err := r.ledger.Runs(ctx, recent)
+	runs, err := l.Runs(ctx, recent)
 	if err != nil {
 		return err
 	}
-	memory, err := r.ledger.Memory(ctx, r.Now())
-	r.Metrics.recalled(runs, memory.Baseline)
-	return err
+	memory, err := l.Memory(ctx, a.Now())
+	if err != nil {
+		return err
+	}
+	a.Metrics.recalled(runs, memory.Baseline)
+	return nil
 }
 
 // newRun makes a run that may write.

@@ -3,8 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -52,7 +50,7 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 	for i := range runs {
 		r := &runs[i]
 		rows[i] = []string{
-			strconv.FormatInt(r.ID, 10), clock(r.Started), string(r.Mode), string(r.Policy), resultWord(r), changesWord(r), shortHash(r.PlanHash),
+			strconv.FormatInt(r.ID, 10), clock(r.Started), string(r.Mode), string(r.Policy), resultWord(r), outcomesWord(r.Totals.Outcomes), shortHash(r.PlanHash),
 			r.Actor.User + "@" + r.Actor.Host, r.Error,
 		}
 	}
@@ -89,14 +87,15 @@ func resultWord(r *ledger.Run) string {
 	return string(r.Result)
 }
 
-func changesWord(r *ledger.Run) string {
+// outcomesWord spells what became of changes, in an order of its own; "none" if there are none.
+func outcomesWord(n map[reconcile.Outcome]int) string {
 	var parts []string
 	for _, o := range []reconcile.Outcome{
 		reconcile.Applied, reconcile.HeldBack, reconcile.Refused, reconcile.NotSent, reconcile.Stale, reconcile.NotApplied,
 		reconcile.DoesNotStick, reconcile.InDoubt,
 	} {
-		if n := r.Totals.Outcomes[o]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, o))
+		if n[o] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[o], o))
 		}
 	}
 	if len(parts) == 0 {
@@ -129,7 +128,7 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 	if r.Error != "" {
 		p.printf(" (%s)", harmless(r.Error))
 	}
-	p.printf(".\nPlan %s: %s\n", r.PlanHash, changesWord(settledNow(&r, entries)))
+	p.printf(".\nPlan %s: %s\n", r.PlanHash, outcomesWord(settledNow(r.Totals.Outcomes, entries)))
 	if len(entries) == 0 {
 		p.printf("Nothing was written.\n")
 		return p.err
@@ -145,62 +144,39 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 }
 
 // settledNow counts the outcomes anew: a later run may have settled what was in doubt.
-func settledNow(r *ledger.Run, entries []ledger.Entry) *ledger.Run {
-	now := *r
-	now.Totals.Outcomes = maps.Clone(r.Totals.Outcomes)
-	delete(now.Totals.Outcomes, reconcile.InDoubt)
-	for o, n := range countOutcomes(entries) {
-		if now.Totals.Outcomes == nil {
-			now.Totals.Outcomes = map[reconcile.Outcome]int{}
-		}
-		now.Totals.Outcomes[o] = max(n, now.Totals.Outcomes[o])
-	}
-	return &now
-}
-
-func countOutcomes(entries []ledger.Entry) map[reconcile.Outcome]int {
-	n := map[reconcile.Outcome]int{}
+func settledNow(then map[reconcile.Outcome]int, entries []ledger.Entry) map[reconcile.Outcome]int {
+	now := map[reconcile.Outcome]int{}
 	for i := range entries {
-		n[entries[i].Outcome]++
+		now[entries[i].Outcome]++
 	}
-	delete(n, "")
-	return n
+	for o, n := range then { // what was held or never begun is not in the journal
+		if o != reconcile.InDoubt {
+			now[o] = max(n, now[o])
+		}
+	}
+	return now
 }
 
 func (a *App) unmatched(ctx context.Context, l Ledger, o HistoryOptions) error {
-	seen, err := l.Accounts(ctx)
+	accounts, err := l.Unmatched(ctx)
 	if err != nil {
 		return err
 	}
-	memory, err := l.Memory(ctx, a.Now())
-	if err != nil {
-		return err
+	rows, logins := make([][]string, len(accounts)), make([]string, len(accounts))
+	for i := range accounts {
+		f := accounts[i].Fields
+		logins[i] = accounts[i].Login
+		rows[i] = []string{logins[i], f[reconcile.Lname] + ", " + f[reconcile.Fname], f[reconcile.Unit], f[reconcile.Email]}
 	}
-	accounts := make([]reconcile.Account, len(seen))
-	byLogin := make(map[string]*reconcile.Account, len(seen))
-	for i := range seen {
-		accounts[i] = seen[i].Account
-		byLogin[seen[i].Login] = &accounts[i]
-	}
-	logins := reconcile.Unmatched(accounts, memory.Links)
 	if o.Output == JSON {
-		return a.printJSON(slices.Concat([]string{}, logins))
+		return a.printJSON(logins)
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
 	p.printf("%s in PPMS that nobody in the directory is linked to, as of the last run. ppms-syncd never writes them.\n",
 		count(len(logins), "active account", "active accounts"))
-	if len(logins) == 0 {
-		return p.err
+	if len(rows) > 0 {
+		p.table([]string{"login", "name", "unit", "e-mail"}, rows)
 	}
-	rows := make([][]string, len(logins))
-	for i, login := range logins {
-		account := byLogin[login]
-		rows[i] = []string{
-			login, account.Fields[reconcile.Lname] + ", " + account.Fields[reconcile.Fname], account.Fields[reconcile.Unit],
-			account.Fields[reconcile.Email],
-		}
-	}
-	p.table([]string{"login", "name", "unit", "e-mail"}, rows)
 	return p.err
 }
 

@@ -35,6 +35,8 @@ type Metrics struct {
 	holds        prometheus.Gauge
 	certificate  *prometheus.GaugeVec
 
+	recalledOnce bool // what earlier processes left in the ledger is in
+
 	// Of the daemon only.
 	nextRun    prometheus.Gauge
 	reloadedOK prometheus.Gauge
@@ -224,9 +226,7 @@ func (m *Metrics) finished(result ledger.Result, r *Report, now time.Time) {
 // recalled notes what earlier runs of other processes have left in the ledger, so that a one-shot run that fails does not hide when
 // the last one succeeded.
 func (m *Metrics) recalled(runs []ledger.Run, before reconcile.Baseline) {
-	if m == nil {
-		return
-	}
+	m.recalledOnce = true
 	if !before.At.IsZero() {
 		m.lastComplete.Set(seconds(before.At))
 	}

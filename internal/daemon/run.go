@@ -248,7 +248,7 @@ func (r *Report) exit() int {
 		return ExitPartial
 	case r.Holds():
 		return ExitHeld
-	case !r.wrote && !r.allApplied(): // a saved plan of which nothing is left to do as it stands
+	case !r.allApplied(): // a saved plan of which nothing is left to do as it stands
 		return ExitPartial
 	}
 	return ExitOK

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -31,13 +30,14 @@ type ServeOptions struct {
 	Ready  func(address net.Addr)         // called once HTTP answers and the schedule runs; may be nil
 }
 
-// finishing up takes no longer than one write and its read-back.
+// stopping takes no longer than one write and its read-back.
 const stopping = 30 * time.Second
 
 // service is the daemon. It may be started many times in one process.
 type service struct {
 	options ServeOptions
 	ctx     context.Context //nolint:containedctx // of the daemon's life: cron's jobs get none
+	cancel  context.CancelFunc
 	cron    *cron.Cron
 	busy    sync.Mutex // held by the run that is under way
 
@@ -56,13 +56,6 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 		return err
 	}
 	defer func() { _ = lock.Unlock() }() // the kernel would do it anyway
-	l, err := a.openLedger(ctx)          // makes or upgrades it now rather than in the first run
-	if err != nil {
-		return err
-	}
-	if err := l.Close(); err != nil {
-		return err
-	}
 	app := *a
 	if app.Metrics, err = NewMetrics(a.Version); err != nil {
 		return err
@@ -70,18 +63,27 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 	if err := app.Metrics.serving(); err != nil {
 		return err
 	}
+	l, err := a.openLedger(ctx) // makes or upgrades it now rather than in the first run
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(app.recallMetrics(ctx, l), l.Close()); err != nil {
+		return err
+	}
 	listener, err := app.listen(ctx)
 	if err != nil {
 		return err
 	}
-	s := &service{options: o, ctx: ctx, cron: cron.New(), app: app}
+	ctx, cancel := context.WithCancel(ctx) // a daemon that ends for another reason stops its run, too
+	defer cancel()
+	s := &service{options: o, ctx: ctx, cancel: cancel, cron: cron.New(), app: app}
 	return s.serve(ctx, listener)
 }
 
 // listen opens the listener. One that others can reach must have TLS or authentication.
 func (a *App) listen(ctx context.Context) (net.Listener, error) {
 	address := a.Config.HTTP.Listen
-	if !isLoopback(address) && a.Config.HTTP.WebConfigFile == "" {
+	if a.Config.HTTP.Exposed() {
 		return nil, &ExitError{Code: ExitConfig, Err: fmt.Errorf("http.listen %s can be reached by others: set http.web_config_file with TLS or "+
 			"authentication, or listen on 127.0.0.1", address)}
 	}
@@ -91,15 +93,6 @@ func (a *App) listen(ctx context.Context) (net.Listener, error) {
 		return nil, fmt.Errorf("http.listen: %w", err)
 	}
 	return listener, nil
-}
-
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func (s *service) serve(ctx context.Context, listener net.Listener) error {
@@ -131,6 +124,7 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 		}
 	}
 	s.app.Log.Info("stopping")
+	s.cancel()
 	quiet := s.cron.Stop()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
 	defer cancel()

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,27 +14,12 @@ import (
 // print shows a report as a contract for programs, or grouped by what happens for people.
 func (a *App) print(r *Report, o Output, saved string) error {
 	if o == JSON {
-		data, err := encodePlan(r)
-		if err != nil {
-			return err
-		}
-		_, err = a.Out.Write(data)
-		return err
+		return a.printJSON(r)
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
 	p.report(r)
 	p.verdict(r, saved)
 	return p.err
-}
-
-// MarshalJSON keeps the fields of the plan in front.
-func (r *Report) MarshalJSON() ([]byte, error) {
-	type plain struct {
-		reconcile.Plan
-		Run    int64 `json:"run,omitempty"`
-		DryRun bool  `json:"dry_run,omitempty"`
-	}
-	return json.Marshal(plain{r.Plan, r.Run, r.DryRun})
 }
 
 // section is one group of changes as people see them.
@@ -261,7 +245,7 @@ func (p *printer) next(r *Report, saved string) {
 		}
 	}
 	if r.Run != 0 && len(r.Changes) > 0 {
-		p.printf("Run %d: %s.\n", r.Run, outcomes(r.Changes))
+		p.printf("Run %d: %s.\n", r.Run, outcomesWord(r.totals().Outcomes))
 	}
 	switch waits := held > 0 || r.Tripped(reconcile.Shrink); {
 	case r.DryRun:
@@ -288,17 +272,4 @@ func howToApprove(r *Report, saved string, held int) string {
 	}
 	return fmt.Sprintf("%s would be held. Save the plan with -o FILE, look at it, then: ppms-syncd apply FILE --approve %s",
 		count(held, "change", "changes"), hash)
-}
-
-// outcomes counts what became of the changes.
-func outcomes(changes []reconcile.Change) string {
-	n := map[reconcile.Outcome]int{}
-	for i := range changes {
-		n[changes[i].Outcome]++
-	}
-	var parts []string
-	for _, o := range slices.Sorted(maps.Keys(n)) {
-		parts = append(parts, fmt.Sprintf("%d %s", n[o], o))
-	}
-	return strings.Join(parts, ", ")
 }

@@ -1,9 +1,6 @@
 package reconcile
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // RuledSystems lists the systems whose rights a run has to read: those that a rule names, and those on which we gave rights.
 // Only systems that PPMS has are asked for.
@@ -17,17 +14,18 @@ func RuledSystems(s Settings, systems []System, m Memory) []int {
 			wanted[id] = true
 		}
 	}
-	ids := map[int]bool{}
+	var ids []int
 	for i := range systems {
 		system := &systems[i]
 		named := slices.ContainsFunc(s.Rules, func(r Rule) bool {
 			return slices.ContainsFunc(r.Systems, func(sel Selector) bool { return sel.Matches(system) })
 		})
 		if named || wanted[system.ID] {
-			ids[system.ID] = true
+			ids = append(ids, system.ID)
 		}
 	}
-	return slices.Sorted(maps.Keys(ids))
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // RightView is one line of the explanation of somebody's rights.
