@@ -76,7 +76,7 @@ func (p *program) root() *cobra.Command {
 	oneOf(root, flags, &p.logFormat, "log-format", "form of the log (default: log.format of the configuration)", "json", "console")
 	root.AddCommand(
 		p.serveCommand(), p.planCommand(), p.applyCommand(), p.explainCommand(), p.checkCommand(), p.historyCommand(), p.approveCommand(),
-		p.linkCommand(), p.unlinkCommand(), p.configCommand(), p.simCommand(), p.demoCommand(), p.versionCommand(),
+		p.linkCommand(), p.unlinkCommand(), p.holdCommand(), p.releaseCommand(), p.forgetCommand(), p.backupCommand(), p.configCommand(), p.simCommand(), p.demoCommand(), p.versionCommand(),
 	)
 	strict(root)
 	return root
@@ -164,13 +164,11 @@ func exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
-func atMost(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) > n {
-			return misuse(fmt.Errorf("usage: %s", c.UseLine()))
-		}
-		return nil
+func atMostOne(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return misuse(fmt.Errorf("usage: %s", c.UseLine()))
 	}
+	return nil
 }
 
 // app loads the configuration and puts the program together.

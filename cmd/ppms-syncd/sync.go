@@ -38,7 +38,7 @@ func (p *program) planCommand() *cobra.Command {
 func (p *program) applyCommand() *cobra.Command {
 	var o daemon.ApplyOptions
 	c := &cobra.Command{
-		Use: "apply [PLAN]", Short: "Plan, let the guards judge, and write", Args: atMost(1),
+		Use: "apply [PLAN]", Short: "Plan, let the guards judge, and write", Args: atMostOne,
 		Long: "Reads the directory and PPMS, compares them, and writes what the guards let through. With a saved plan it writes exactly\n" +
 			"that plan's changes, as far as a fresh look still comes to them.\n\n" +
 			"Exit codes: 0 done, 1 failed before the first write, 3 a guard held something, 4 not every change was applied.",
@@ -79,6 +79,7 @@ func (p *program) measured(f func(ctx context.Context, a *daemon.App) error) fun
 func (p *program) explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "explain LOGIN", Short: "Tell everything about one person, and what the next run does for them", Args: exactly("LOGIN"),
+		ValidArgsFunction: p.complete((*daemon.App).Logins),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Explain(ctx, args[0]) })(c, args)
 		},
@@ -99,20 +100,22 @@ func (p *program) checkCommand() *cobra.Command {
 func (p *program) historyCommand() *cobra.Command {
 	var o daemon.HistoryOptions
 	c := &cobra.Command{
-		Use: "history [RUN]", Short: "List the runs, or what one run did", Args: atMost(1),
+		Use: "history [RUN]", Short: "List the runs, or what one run did", Args: atMostOne,
+		ValidArgsFunction: p.complete((*daemon.App).RunNumbers),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if len(args) == 1 {
 				if o.Run, err = strconv.ParseInt(args[0], 10, 64); err != nil || o.Run <= 0 {
 					return misuse(fmt.Errorf("%q is no run: give a number from `ppms-syncd history`", args[0]))
 				}
 			}
-			if o.Unmatched && o.Run != 0 {
-				return misuse(errors.New("--unmatched is about the last run: leave out RUN"))
+			if (o.Unmatched || o.Holds) && o.Run != 0 || o.Unmatched && o.Holds {
+				return misuse(errors.New("RUN, --unmatched and --holds are three questions: ask one"))
 			}
 			return p.with(func(ctx context.Context, a *daemon.App) error { return a.History(ctx, o) })(c, args)
 		},
 	}
 	c.Flags().BoolVar(&o.Unmatched, "unmatched", false, "list the active PPMS accounts that nobody in the directory is linked to")
+	c.Flags().BoolVar(&o.Holds, "holds", false, "list what is left alone until it is released")
 	c.Flags().IntVar(&o.Limit, "limit", 50, "show so many runs; 0 shows all")
 	output(c, &o.Output)
 	return c
@@ -139,7 +142,7 @@ func (p *program) linkCommand() *cobra.Command {
 	var dn string
 	var all, yes bool
 	c := &cobra.Command{
-		Use: "link LOGIN | link --all", Short: "Say which directory entry an account belongs to", Args: atMost(1),
+		Use: "link LOGIN | link --all", Short: "Say which directory entry an account belongs to", Args: atMostOne,
 		Long: "Settles an identity issue: the account LOGIN belongs to the directory entry with this login, or to the one at --dn.\n" +
 			"With --all, after the directory was moved to another server: lists all accounts whose login and e-mail or last name agree\n" +
 			"with an entry, asks, and links them.",
@@ -164,6 +167,7 @@ func (p *program) linkCommand() *cobra.Command {
 func (p *program) unlinkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "unlink LOGIN", Short: "Make an account local: it is not written any more", Args: exactly("LOGIN"),
+		ValidArgsFunction: p.complete((*daemon.App).Logins),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Unlink(ctx, args[0]) })(c, args)
 		},

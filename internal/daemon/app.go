@@ -89,6 +89,11 @@ type Ledger interface {
 	Approve(ctx context.Context, plan reconcile.Plan, actor ledger.Actor, at, until time.Time) error
 	Link(ctx context.Context, link reconcile.Link, actor ledger.Actor, at time.Time) error
 	Unlink(ctx context.Context, login string, actor ledger.Actor, at time.Time) (bool, error)
+	Hold(ctx context.Context, holds []reconcile.Hold, actor ledger.Actor, at time.Time) error
+	Release(ctx context.Context, key reconcile.Key, actor ledger.Actor, at time.Time) ([]reconcile.Hold, error)
+	ReleaseRun(ctx context.Context, run int64, actor ledger.Actor, at time.Time) ([]reconcile.Hold, error)
+	Traces(ctx context.Context, key reconcile.Key) ([]ledger.Trace, error)
+	Forget(ctx context.Context, key reconcile.Key, actor ledger.Actor, at time.Time) error
 	Prune(ctx context.Context, before time.Time) (int, error)
 	Close() error
 }

@@ -17,6 +17,7 @@ func (x *explanation) print(p *printer) {
 	x.directory(p)
 	x.account(p)
 	x.rights(p)
+	x.holds(p)
 	x.next(p)
 	x.past(p)
 	if x.seen.At.IsZero() {
@@ -221,6 +222,16 @@ func heldNote(c *reconcile.Change) string {
 		return ""
 	}
 	return ", but guard " + c.Held + " holds it"
+}
+
+// holds tells what is left alone, and until when.
+func (x *explanation) holds(p *printer) {
+	if len(x.view.Holds) == 0 {
+		return
+	}
+	p.heading(text.Bold, "Held (%d)", len(x.view.Holds))
+	p.holds(x.view.Holds, x.seen)
+	p.printf("  To end that: ppms-syncd release %s\n", harmless(x.login))
 }
 
 // next tells what the next run does, does not do, and when.

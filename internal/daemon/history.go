@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 type HistoryOptions struct {
 	Run       int64 // 0: the list of runs
 	Unmatched bool  // the active accounts that nobody in the directory is linked to, as of the last run
+	Holds     bool  // what is left alone until it is released
 	Output    Output
 	Limit     int
 }
@@ -31,6 +33,8 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 	switch {
 	case o.Unmatched:
 		return a.unmatched(ctx, l, o)
+	case o.Holds:
+		return a.historyHolds(ctx, l, o)
 	case o.Run != 0:
 		return a.historyOf(ctx, l, o)
 	}
@@ -64,7 +68,11 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 			p.printf("\nThe last run was held (%s). When you have looked at it: ppms-syncd approve %s\n", tripped(&plan), shortHash(plan.Hash))
 		}
 	}
-	return p.err
+	memory, err := l.Memory(ctx, a.Now())
+	if n := len(memory.Holds); n > 0 {
+		p.printf("\n%s; ppms-syncd history --holds tells what and how to end it.\n", count(n, "thing is held", "things are held"))
+	}
+	return errors.Join(err, p.err)
 }
 
 func tripped(plan *reconcile.Plan) string {

@@ -8,14 +8,12 @@ import (
 	"ppms-syncd/internal/reconcile"
 )
 
-// Hold leaves people, fields or rights alone until they are released. run is the run that was undone, if that is why, else 0. A
-// hold of the same thing is replaced.
-func (l *Ledger) Hold(ctx context.Context, holds []reconcile.Hold, run int64, actor Actor, at time.Time) error {
+// Hold leaves people, fields or rights alone until they are released. A hold of the same thing is replaced. The time of
+// the holds is at.
+func (l *Ledger) Hold(ctx context.Context, holds []reconcile.Hold, actor Actor, at time.Time) error {
 	return l.write(ctx, func(tx *sql.Tx) error {
 		for _, h := range holds {
-			if _, err := execute(ctx, tx, `INSERT INTO holds (key, field, reason, run, at) VALUES (?, ?, ?, ?, ?)
-				ON CONFLICT (key, field) DO UPDATE SET reason = excluded.reason, run = excluded.run, at = excluded.at`,
-				string(h.Key), h.Field, h.Reason, sql.Null[int64]{V: run, Valid: run != 0}, millis(at)); err != nil {
+			if err := hold(ctx, tx, h, at); err != nil {
 				return err
 			}
 			if err := intervene(ctx, tx, intervention{verb: "hold", key: h.Key, detail: h.Field}, actor, at); err != nil {
@@ -26,22 +24,40 @@ func (l *Ledger) Hold(ctx context.Context, holds []reconcile.Hold, run int64, ac
 	})
 }
 
-// Release ends all holds on one account and says how many there were.
-func (l *Ledger) Release(ctx context.Context, key reconcile.Key, actor Actor, at time.Time) (int, error) {
-	return l.release(ctx, actor, at, `DELETE FROM holds WHERE key = ? RETURNING key, field, reason`, string(key))
+func hold(ctx context.Context, tx *sql.Tx, h reconcile.Hold, at time.Time) error {
+	_, err := execute(ctx, tx, `INSERT INTO holds (key, field, reason, run, at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (key, field) DO UPDATE SET reason = excluded.reason, run = excluded.run, at = excluded.at`,
+		string(h.Key), h.Field, h.Reason, sql.Null[int64]{V: h.Run, Valid: h.Run != 0}, millis(at))
+	return err
 }
 
-// ReleaseRun ends all holds that the undoing of a run made and says how many there were.
-func (l *Ledger) ReleaseRun(ctx context.Context, run int64, actor Actor, at time.Time) (int, error) {
-	return l.release(ctx, actor, at, `DELETE FROM holds WHERE run = ? RETURNING key, field, reason`, run)
+const selectHolds = `SELECT key, field, reason, run, at FROM holds`
+
+func scanHold(s scanner) (h reconcile.Hold, err error) {
+	var run sql.Null[int64]
+	var at int64
+	err = s.Scan(&h.Key, &h.Field, &h.Reason, &run, &at)
+	h.Run, h.At = run.V, moment(at)
+	return h, err
 }
 
-func (l *Ledger) release(ctx context.Context, actor Actor, at time.Time, query string, arg any) (n int, err error) {
-	err = l.write(ctx, func(tx *sql.Tx) error {
-		gone, err := list(ctx, tx, func(s scanner) (h reconcile.Hold, err error) {
-			return h, s.Scan(&h.Key, &h.Field, &h.Reason)
-		}, query, arg)
-		if err != nil {
+// Release ends all holds on one account and returns them.
+func (l *Ledger) Release(ctx context.Context, key reconcile.Key, actor Actor, at time.Time) ([]reconcile.Hold, error) {
+	return l.release(ctx, actor, at, `key = ?`, string(key))
+}
+
+// ReleaseRun ends all holds that the undoing of a run made and returns them. The run is the one that was undone, or the
+// one that undid it.
+func (l *Ledger) ReleaseRun(ctx context.Context, run int64, actor Actor, at time.Time) ([]reconcile.Hold, error) {
+	return l.release(ctx, actor, at, `run IN (?1, (SELECT undoes FROM runs WHERE id = ?1))`, run)
+}
+
+func (l *Ledger) release(ctx context.Context, actor Actor, at time.Time, which string, arg any) (gone []reconcile.Hold, err error) {
+	err = l.write(ctx, func(tx *sql.Tx) (err error) {
+		if gone, err = list(ctx, tx, scanHold, selectHolds+` WHERE `+which+` ORDER BY key, field`, arg); err != nil {
+			return err
+		}
+		if _, err := execute(ctx, tx, `DELETE FROM holds WHERE `+which, arg); err != nil {
 			return err
 		}
 		for _, h := range gone {
@@ -49,8 +65,17 @@ func (l *Ledger) release(ctx context.Context, actor Actor, at time.Time, query s
 				return err
 			}
 		}
-		n = len(gone)
 		return nil
 	})
-	return n, err
+	return gone, err
+}
+
+// moveHolds lets holds follow the accounts that PPMS renamed.
+func moveHolds(ctx context.Context, tx *sql.Tx, moved map[reconcile.Key]reconcile.Key) error {
+	for from, to := range moved {
+		if _, err := execute(ctx, tx, `UPDATE OR REPLACE holds SET key = ? WHERE key = ?`, string(to), string(from)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -146,28 +146,56 @@ func TestTheWordOfAPersonStands(t *testing.T) {
 
 func TestHolds(t *testing.T) {
 	l := newLedger(t)
-	run := begin(t, l, Undo)
+	applied, undo := begin(t, l, Apply), undoing(t, l, 1)
 	holds := []reconcile.Hold{
-		{Key: "ann", Field: "", Reason: "asked"}, {Key: "bob", Field: "email", Reason: "undone"}, {Key: "bob", Field: "system:12", Reason: "undone"},
+		{Key: "ann", Field: "", Reason: "asked", At: t0},
+		{Key: "bob", Field: "email", Reason: "undone", Run: applied, At: t0},
+		{Key: "bob", Field: "system:12", Reason: "undone", Run: applied, At: t0},
 	}
-	ok(t, l.Hold(t.Context(), holds[:1], 0, someone, t0))
-	ok(t, l.Hold(t.Context(), holds[1:], run, someone, t0))
-	ok(t, l.Hold(t.Context(), holds[1:], run, someone, t0))
+	ok(t, l.Hold(t.Context(), holds, someone, t0))
+	ok(t, l.Hold(t.Context(), holds[1:], someone, t0))
 	if diff := cmp.Diff(holds, memory(t, l).Holds); diff != "" {
 		t.Error(diff)
 	}
-	if n := must(l.Release(t.Context(), "ann", someone, t0)); n != 1 {
-		t.Errorf("released %d", n)
+	if diff := cmp.Diff(holds[:1], must(l.Release(t.Context(), "ann", someone, t0))); diff != "" {
+		t.Error("released", diff)
 	}
-	if n := must(l.ReleaseRun(t.Context(), run, someone, t0)); n != 2 {
-		t.Errorf("released %d", n)
+	if diff := cmp.Diff(holds[1:], must(l.ReleaseRun(t.Context(), applied, someone, t0))); diff != "" {
+		t.Error("released", diff)
+	}
+	ok(t, l.Hold(t.Context(), holds[1:], someone, t0))
+	if diff := cmp.Diff(holds[1:], must(l.ReleaseRun(t.Context(), undo, someone, t0))); diff != "" { // the run that undid it is as good
+		t.Error("released", diff)
 	}
 	if holds := memory(t, l).Holds; len(holds) != 0 {
 		t.Errorf("left: %v", holds)
 	}
+	if again := must(l.ReleaseRun(t.Context(), undo, someone, t0)); again != nil {
+		t.Errorf("released again: %v", again)
+	}
 	var said int
 	ok(t, l.reader.QueryRowContext(t.Context(), `SELECT count(*) FROM interventions WHERE os_user = 'alice' AND verb IN ('hold', 'release')`).Scan(&said))
-	if said != 8 {
+	if said != 3+2+2+1+2+2 {
 		t.Errorf("%d interventions", said)
+	}
+}
+
+// undoing begins a run that undoes another.
+func undoing(tb testing.TB, l *Ledger, run int64) int64 {
+	tb.Helper()
+	r := someRun()
+	r.Mode, r.Undoes = Undo, run
+	id, err := l.BeginRun(tb.Context(), r)
+	ok(tb, err)
+	return id
+}
+
+func TestHoldsFollowARenamedAccount(t *testing.T) {
+	l := newLedger(t)
+	ok(t, l.Hold(t.Context(), []reconcile.Hold{{Key: "ann", Field: "email", Reason: "r"}, {Key: "bob", Reason: "r"}}, someone, t0))
+	ok(t, l.Observe(t.Context(), begin(t, l, Apply), reconcile.Observations{Moved: map[reconcile.Key]reconcile.Key{"ann": "anna"}}, t0))
+	want := []reconcile.Hold{{Key: "anna", Field: "email", Reason: "r", At: t0}, {Key: "bob", Reason: "r", At: t0}}
+	if diff := cmp.Diff(want, memory(t, l).Holds); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -123,9 +123,7 @@ func scopeOf(ctx context.Context, tx *sql.Tx, run int64) (scope string, err erro
 }
 
 func readHolds(ctx context.Context, tx *sql.Tx, m *reconcile.Memory) (err error) {
-	m.Holds, err = list(ctx, tx, func(s scanner) (h reconcile.Hold, err error) {
-		return h, s.Scan(&h.Key, &h.Field, &h.Reason)
-	}, `SELECT key, field, reason FROM holds ORDER BY key, field`)
+	m.Holds, err = list(ctx, tx, scanHold, selectHolds+` ORDER BY key, field`)
 	return err
 }
 

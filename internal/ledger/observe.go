@@ -11,7 +11,7 @@ import (
 
 // Observe stores what a complete read showed. It belongs between the comparison and the run's first write, whose effects it
 // would otherwise take back, and says so. Leavers, Grants, Deactivated, Admins and Rules replace what was stored; Linked is
-// added to the links or moves them; a Baseline of nil changes nothing.
+// added to the links or moves them, and holds follow what Moved says; a Baseline of nil changes nothing.
 //
 // What people said by [Ledger.Link] and [Ledger.Unlink] after the run began is newer than the read: it stands.
 func (l *Ledger) Observe(ctx context.Context, run int64, obs reconcile.Observations, at time.Time) error {
@@ -27,6 +27,9 @@ func (l *Ledger) Observe(ctx context.Context, run int64, obs reconcile.Observati
 			return err
 		}
 		if err := observeLists(ctx, tx, obs, said); err != nil {
+			return err
+		}
+		if err := moveHolds(ctx, tx, obs.Moved); err != nil {
 			return err
 		}
 		if obs.Baseline != nil {

@@ -63,39 +63,47 @@ func OpenReadOnly(ctx context.Context, path string) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openReadOnly(ctx, path, steps, patience)
+	return openReadOnly(ctx, path, steps)
 }
 
-func openReadOnly(ctx context.Context, path string, steps []string, patience time.Duration) (*Ledger, error) {
-	path, err := filepath.Abs(path)
+func openReadOnly(ctx context.Context, path string, steps []string) (*Ledger, error) {
+	l, now, err := openAnyVersion(ctx, path, len(steps))
+	if err == nil && now.version < len(steps) {
+		err = errors.Join(fmt.Errorf("ledger %s was made by an older version of ppms-syncd (its schema is %d, this version needs %d): "+
+			"the next `ppms-syncd apply` or `ppms-syncd serve` upgrades it", l.path, now.version, len(steps)), l.Close())
+	}
 	if err != nil {
 		return nil, err
 	}
+	return l, nil
+}
+
+// openAnyVersion opens a ledger of a version up to this one for reading.
+func openAnyVersion(ctx context.Context, path string, upTo int) (*Ledger, schema, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, schema{}, err
+	}
 	if err := check(path, 4); err != nil {
-		return nil, err
+		return nil, schema{}, err
 	}
 	reader, err := connect(path, "ro", patience, 4)
 	if err != nil {
-		return nil, err
+		return nil, schema{}, err
 	}
 	l := &Ledger{path: path, reader: reader}
 	var now schema
 	err = l.read(ctx, func(tx *sql.Tx) (err error) {
-		now, err = readSchema(ctx, tx, path, len(steps))
+		now, err = readSchema(ctx, tx, path, upTo)
 		return err
 	})
-	switch {
-	case err != nil:
-	case now.fresh:
+	if err == nil && now.fresh {
 		err = fmt.Errorf("ledger %s is empty: %w", path, fs.ErrNotExist)
-	case now.version < len(steps):
-		err = fmt.Errorf("ledger %s was made by an older version of ppms-syncd (its schema is %d, this version needs %d): "+
-			"the next `ppms-syncd apply` or `ppms-syncd serve` upgrades it", path, now.version, len(steps))
 	}
 	if err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, schema{}, errors.Join(err, l.Close())
 	}
-	return l, nil
+	return l, now, nil
 }
 
 // prepare makes the directory and an empty file where they are missing and refuses what is not ours to use.

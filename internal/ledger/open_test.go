@@ -104,7 +104,7 @@ func TestRefusedFiles(t *testing.T) {
 		},
 		"newer": {
 			spoil: func(t *testing.T, path string) { t.Helper(); sqliteFile(t, path, "PRAGMA user_version = 99") },
-			want:  "made by a newer version of ppms-syncd (its schema is 99, this version knows 1)",
+			want:  "made by a newer version of ppms-syncd (its schema is 99, this version knows 2)",
 		},
 		"truncated": {
 			spoil: func(t *testing.T, path string) { t.Helper(); ok(t, os.Truncate(path, 20*4096)) },
@@ -173,7 +173,7 @@ func TestDamageFoundLater(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	fullLedger(t, path)
 	size := must(os.Stat(path)).Size()
-	overwrite(t, path, size/2, int(size/2))
+	overwrite(t, path, size*3/4, int(size/4))
 	r := must(OpenReadOnly(t.Context(), path))
 	defer r.Close()
 	if _, err := r.Memory(t.Context(), t0); err == nil || !strings.Contains(err.Error(), "is damaged") {
@@ -309,12 +309,22 @@ func TestMigrations(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "ledger.db")
 		old := must(open(t.Context(), path, steps[:version], patience))
 		_, err := old.writer.ExecContext(t.Context(), `INSERT INTO runs (started, mode, policy, config_hash, os_user, host, version)
-			VALUES (0, 'apply', 'sync', '', '', '', '')`)
+				VALUES (0, 'apply', 'sync', '', '', '', '');
+			INSERT INTO holds (key, field, reason, run, at) VALUES ('ann', 'email', 'r', 1, 0);
+			INSERT INTO links VALUES ('1', 'Ann', 'ann', 'ann', '', 'matched', 0, '');
+			INSERT INTO interventions (at, run, verb, key, os_user, host, version) VALUES (0, 1, 'unlink', 'x', '', '', '')`)
 		ok(t, err)
 		ok(t, old.Close())
 		l := must(open(t.Context(), path, steps, patience))
-		if runs := must(l.Runs(t.Context(), 0)); len(runs) != 1 {
-			t.Errorf("from schema %d: %d runs", version, len(runs))
+		m := memory(t, l)
+		if runs := must(l.Runs(t.Context(), 0)); len(runs) != 1 || len(m.Holds) != 1 || m.Holds[0].Run != 1 || len(m.Links) != 1 {
+			t.Errorf("from schema %d: runs %v, memory %+v", version, runs, m)
+		}
+		ok(t, l.Link(t.Context(), linkTo("2", "bob"), someone, t0))
+		var said int
+		ok(t, l.reader.QueryRowContext(t.Context(), `SELECT count(*) FROM interventions`).Scan(&said))
+		if said != 2 {
+			t.Errorf("from schema %d: %d interventions", version, said)
 		}
 		ok(t, l.Close())
 	}
@@ -328,12 +338,12 @@ func TestUpgrade(t *testing.T) {
 	ok(t, l.Close())
 
 	next := append(steps, `CREATE TABLE more (a); INSERT INTO more VALUES (7);`)
-	_, err := openReadOnly(t.Context(), path, next, patience)
+	_, err := openReadOnly(t.Context(), path, next)
 	if err == nil || !strings.Contains(err.Error(), "the next `ppms-syncd apply` or `ppms-syncd serve` upgrades it") {
 		t.Errorf("reading an older one: %v", err)
 	}
 	broken := append(slices.Clip(next), `CREATE TABLE half (a); SELECT no_such_function();`)
-	if _, err := open(t.Context(), path, broken, patience); err == nil || !strings.Contains(err.Error(), "upgrade to schema 3") {
+	if _, err := open(t.Context(), path, broken, patience); err == nil || !strings.Contains(err.Error(), "upgrade to schema 4") {
 		t.Errorf("a broken upgrade: %v", err)
 	}
 	l = must(open(t.Context(), path, next, patience)) // the good step was kept, nothing of the broken one

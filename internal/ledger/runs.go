@@ -45,6 +45,7 @@ type Run struct {
 	Policy     reconcile.Policy
 	ConfigHash string
 	Actor      Actor
+	Undoes     int64 // the run that this one undoes; 0 if its mode is another
 	RunResult
 }
 
@@ -68,9 +69,10 @@ type Totals struct {
 // BeginRun stores that a run began and numbers it. Of the run, what [Ledger.FinishRun] stores is left out.
 func (l *Ledger) BeginRun(ctx context.Context, r Run) (id int64, err error) {
 	err = l.write(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `INSERT INTO runs (started, mode, policy, config_hash, os_user, host, version)
-			VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-			millis(r.Started), r.Mode, r.Policy, r.ConfigHash, r.Actor.User, r.Actor.Host, r.Actor.Version).Scan(&id)
+		return tx.QueryRowContext(ctx, `INSERT INTO runs (started, mode, policy, config_hash, os_user, host, version, undoes)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+			millis(r.Started), r.Mode, r.Policy, r.ConfigHash, r.Actor.User, r.Actor.Host, r.Actor.Version,
+			sql.Null[int64]{V: r.Undoes, Valid: r.Undoes != 0}).Scan(&id)
 	})
 	return id, err
 }
@@ -91,19 +93,19 @@ func (l *Ledger) FinishRun(ctx context.Context, run int64, r RunResult) error {
 	})
 }
 
-const selectRuns = `SELECT id, started, mode, policy, config_hash, os_user, host, version, finished, result, error, plan_hash, totals
-	FROM runs`
+const selectRuns = `SELECT id, started, mode, policy, config_hash, os_user, host, version, finished, result, error, plan_hash, totals,
+	undoes FROM runs`
 
 func scanRun(s scanner) (r Run, err error) {
 	var started int64
-	var finished sql.Null[int64]
+	var finished, undoes sql.Null[int64]
 	var result sql.Null[string]
 	var totals []byte
 	if err := s.Scan(&r.ID, &started, &r.Mode, &r.Policy, &r.ConfigHash, &r.Actor.User, &r.Actor.Host, &r.Actor.Version,
-		&finished, &result, &r.Error, &r.PlanHash, &totals); err != nil {
+		&finished, &result, &r.Error, &r.PlanHash, &totals, &undoes); err != nil {
 		return Run{}, err
 	}
-	r.Started, r.Result = moment(started), Result(result.V)
+	r.Started, r.Result, r.Undoes = moment(started), Result(result.V), undoes.V
 	if finished.Valid {
 		r.Finished = moment(finished.V)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -38,13 +39,22 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (removed int, err 
 	return removed, nil
 }
 
-// Backup writes a whole copy of the ledger, as of now, into a file that must not exist yet (mode 0600). It is a ledger itself: to
-// restore it, stop the service, move the old ledger away together with its -wal and -shm files, and put the copy in its place.
-func (l *Ledger) Backup(ctx context.Context, file string) error {
+// Backup writes a whole copy of the ledger at path, as of now, into a file that must not exist yet (mode 0600). The ledger may be in use,
+// and of another version, since the time for a backup is before an upgrade. The copy is a ledger itself: to restore it, stop the
+// service, move the old ledger away together with its -wal and -shm files, and put the copy in its place.
+func Backup(ctx context.Context, path, file string) error {
 	file, err := filepath.Abs(file)
 	if err != nil {
 		return err
 	}
+	l, _, err := openAnyVersion(ctx, path, math.MaxInt)
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.backup(ctx, file), l.Close())
+}
+
+func (l *Ledger) backup(ctx context.Context, file string) error {
 	// Made first, for its mode; SQLite accepts an empty file.
 	target, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // G304: the operator's choice
 	if errors.Is(err, fs.ErrExist) {
@@ -64,11 +74,7 @@ func (l *Ledger) Backup(ctx context.Context, file string) error {
 
 // vacuumInto cannot run in a transaction. A context that ends stops it.
 func (l *Ledger) vacuumInto(ctx context.Context, file string) error {
-	source := l.reader
-	if l.writer != nil {
-		source = l.writer
-	}
-	conn, err := source.Conn(ctx)
+	conn, err := l.reader.Conn(ctx)
 	if err != nil {
 		return explain(l.path, err)
 	}

@@ -30,7 +30,7 @@ func TestPrune(t *testing.T) {
 	ok(t, l.HoldPlan(t.Context(), held, plan("bb"), t0)) // by an old run that is not over
 	ok(t, l.Approve(t.Context(), plan("aa"), someone, old, old.Add(time.Hour)))
 	ok(t, l.SaveView(t.Context(), done, View{At: old}))
-	ok(t, l.Hold(t.Context(), []reconcile.Hold{{Key: "z", Reason: "r"}}, done, someone, old))
+	ok(t, l.Hold(t.Context(), []reconcile.Hold{{Key: "z", Reason: "r", Run: done}}, someone, old))
 	fresh := begin(t, l, Apply)
 	kept := must(l.Intend(t.Context(), fresh, grantChange("x", 1, "", "N"), t0))
 	ok(t, l.Settle(t.Context(), kept, reconcile.Refused, "", t0))
@@ -41,6 +41,7 @@ func TestPrune(t *testing.T) {
 	if want := 1 + 1 + 2 + 2 + 1; n != want-1 { // entry, plan, an approval (the other change was approved anew), two words, a run
 		t.Errorf("removed %d rows, want %d", n, want-1)
 	}
+	before.Holds[0].Run = 0 // the run is gone, and the hold stays
 	if diff := cmp.Diff(before, memory(t, l)); diff != "" {
 		t.Error(diff)
 	}
@@ -68,27 +69,38 @@ func TestPrune(t *testing.T) {
 func TestBackup(t *testing.T) {
 	l := world(t)
 	want := memory(t, l)
-	reader := must(OpenReadOnly(t.Context(), l.path))
-	defer reader.Close()
-	for name, from := range map[string]*Ledger{"a writer": l, "a reader": reader} {
-		file := filepath.Join(t.TempDir(), "it's a backup.db")
-		ok(t, from.Backup(t.Context(), file))
-		if mode := must(os.Stat(file)).Mode(); mode != 0o600 {
-			t.Errorf("%s: mode %v", name, mode)
-		}
-		if err := from.Backup(t.Context(), file); err == nil || !strings.Contains(err.Error(), "exists already") {
-			t.Errorf("%s: over an existing file: %v", name, err)
-		}
-		r := must(OpenReadOnly(t.Context(), file))
-		if diff := cmp.Diff(want, memory(t, r)); diff != "" {
-			t.Error(name, diff)
-		}
-		ok(t, r.Close())
-		restored := must(Open(t.Context(), file))
-		begin(t, restored, Apply)
-		ok(t, restored.Close())
+	file := filepath.Join(t.TempDir(), "it's a backup.db")
+	ok(t, Backup(t.Context(), l.path, file)) // while it is in use
+	if mode := must(os.Stat(file)).Mode(); mode != 0o600 {
+		t.Errorf("mode %v", mode)
 	}
-	if err := l.Backup(t.Context(), filepath.Join(t.TempDir(), "no", "such")); err == nil {
+	if err := Backup(t.Context(), l.path, file); err == nil || !strings.Contains(err.Error(), "exists already") {
+		t.Errorf("over an existing file: %v", err)
+	}
+	r := must(OpenReadOnly(t.Context(), file))
+	if diff := cmp.Diff(want, memory(t, r)); diff != "" {
+		t.Error(diff)
+	}
+	ok(t, r.Close())
+	restored := must(Open(t.Context(), file))
+	begin(t, restored, Apply)
+	ok(t, restored.Close())
+
+	missing := filepath.Join(t.TempDir(), "none.db")
+	if err := Backup(t.Context(), l.path, filepath.Join(missing, "such")); err == nil {
 		t.Error("a directory that there is not")
 	}
+	if err := Backup(t.Context(), missing, filepath.Join(t.TempDir(), "b.db")); !notExist(err) {
+		t.Errorf("of no ledger: %v", err)
+	}
+}
+
+// TestBackupOfAnOlderLedger: the time for a backup is before the upgrade.
+func TestBackupOfAnOlderLedger(t *testing.T) {
+	steps := must(loadMigrations(migrations))
+	path, file := filepath.Join(t.TempDir(), "ledger.db"), filepath.Join(t.TempDir(), "backup.db")
+	ok(t, must(open(t.Context(), path, steps[:1], patience)).Close())
+	ok(t, Backup(t.Context(), path, file))
+	ok(t, must(openReadOnly(t.Context(), file, steps[:1])).Close())
+	ok(t, must(openReadOnly(t.Context(), path, steps[:1])).Close()) // which it left as it was
 }

@@ -509,7 +509,9 @@ func TestCompute(t *testing.T) {
 			a.Fields[Fname], a.Fields[Lname] = "x", "y"
 			w.rule(Autonomous, p)
 			w.person("bob")
-			w.Memory.Holds = []Hold{{"ann", "system:12", "undone"}, {"ann", "fname", "undone"}, {"bob", "", "asked"}}
+			w.Memory.Holds = []Hold{
+				{Key: "ann", Field: "system:12", Reason: "undone"}, {Key: "ann", Field: "fname", Reason: "undone"}, {Key: "bob", Reason: "asked"},
+			}
 		}, []string{"updateuser ann lname=Lann", "issue held ann", "issue held ann", "issue held bob"}},
 		{"policy create-only", func(w *world) {
 			w.Settings.Policy = CreateOnly

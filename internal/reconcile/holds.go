@@ -11,12 +11,13 @@ func (c *comparison) respectHolds() {
 	if len(c.Memory.Holds) == 0 {
 		return
 	}
-	holds := map[Key]map[string]string{}
+	holds := map[Key]map[string]Hold{}
 	for _, h := range c.Memory.Holds {
-		if holds[h.Key] == nil {
-			holds[h.Key] = map[string]string{}
+		key := c.after(h.Key)
+		if holds[key] == nil {
+			holds[key] = map[string]Hold{}
 		}
-		holds[h.Key][h.Field] = h.Reason
+		holds[key][h.Field] = h
 	}
 	kept := c.changes[:0]
 	unborn := map[string]bool{} // an account that is not made gets no rights either
@@ -34,25 +35,25 @@ func (c *comparison) respectHolds() {
 }
 
 // allowed removes held fields from the change and says whether anything is left of it.
-func (c *comparison) allowed(change *Change, holds map[string]string) bool {
-	report := func(what, reason string) {
-		c.issue(OnHold, change.Login, "%s is left alone: %s", what, reason)
+func (c *comparison) allowed(change *Change, holds map[string]Hold) bool {
+	report := func(what string, h Hold) {
+		c.issue(OnHold, change.Login, "%s is left alone: %s%s", what, h.Reason, h.remedy(change.Login))
 	}
-	if reason, ok := holds[""]; ok {
-		report("the account", reason)
+	if h, ok := holds[""]; ok {
+		report("the account", h)
 		return false
 	}
 	if change.Kind == SetRight {
-		reason, ok := holds[fmt.Sprintf("system:%d", change.System)]
+		h, ok := holds[SystemField(change.System)]
 		if ok {
-			report("the right on "+change.SystemName, reason)
+			report("the right on "+change.SystemName, h)
 		}
 		return !ok
 	}
 	change.Fields = maps.Clone(change.Fields)
 	for _, name := range slices.Sorted(maps.Keys(change.Fields)) {
-		if reason, ok := holds[name]; ok {
-			report(name, reason)
+		if h, ok := holds[name]; ok {
+			report(name, h)
 			if change.Kind == NewUser {
 				return false
 			}
@@ -60,4 +61,15 @@ func (c *comparison) allowed(change *Change, holds map[string]string) bool {
 		}
 	}
 	return len(change.Fields) > 0
+}
+
+// remedy says how the hold is ended.
+func (h Hold) remedy(login string) string {
+	switch {
+	case h.At.IsZero():
+		return ""
+	case h.Run != 0:
+		return fmt.Sprintf("; `ppms-syncd release %s` ends that, or `ppms-syncd release --run %d` for all of that run", login, h.Run)
+	}
+	return "; `ppms-syncd release " + login + "` ends that"
 }

@@ -144,6 +144,14 @@ func (c *comparison) forgetOverruled(key Key) {
 	}
 }
 
+// after gives the key that an account has now, which differs only while a link moves.
+func (c *comparison) after(key Key) Key {
+	if login, ok := c.moved[key]; ok {
+		return KeyOf(login)
+	}
+	return key
+}
+
 // before gives the key that the ledger knows an account by, which differs only while a link moves.
 func (c *comparison) before(key Key) Key {
 	for old, login := range c.moved {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -111,9 +112,14 @@ type Spent struct {
 // Hold leaves something alone until it is released.
 type Hold struct {
 	Key    Key
-	Field  string // "" for the whole person, a field's name, "active", or "system:12"
+	Field  string // "" for the whole person, a field's name, "active", or as SystemField spells a right
 	Reason string
+	Run    int64     // the run that was undone, if that is why; else 0
+	At     time.Time // since when; zero for a hold of the present run, which nobody can release
 }
+
+// SystemField names the right on a system, where fields are named.
+func SystemField(system int) string { return fmt.Sprintf("system:%d", system) }
 
 // Observations is what the ledger shall remember after a complete read, whether anything was written or not.
 type Observations struct {
@@ -123,6 +129,7 @@ type Observations struct {
 	Deactivated map[Key]Deactivation
 	Admins      map[Key]time.Time
 	Rules       map[string]RuleMemory
+	Moved       map[Key]Key // accounts that PPMS renamed: holds follow them
 	// Baseline is set only if the read was accepted: neither shrink nor min_people tripped.
 	Baseline *Baseline
 }

@@ -42,8 +42,12 @@ func (c *comparison) observations() Observations {
 	if c.frozen {
 		return Observations{Leavers: m.Leavers, Grants: m.Grants, Deactivated: m.Deactivated, Admins: c.admins, Rules: m.Rules}
 	}
+	moved := map[Key]Key{}
+	for key := range c.moved {
+		moved[key] = c.after(key)
+	}
 	return Observations{
-		Linked: c.linksToKeep(), Leavers: c.leavers, Grants: c.grants, Deactivated: c.deactivated, Admins: c.admins,
+		Moved: moved, Linked: c.linksToKeep(), Leavers: c.leavers, Grants: c.grants, Deactivated: c.deactivated, Admins: c.admins,
 		Rules:    c.ruleMemory(),
 		Baseline: &Baseline{At: c.Now, People: len(c.Directory.People), Groups: c.Directory.Groups, Scope: c.Settings.Scope},
 	}

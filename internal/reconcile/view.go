@@ -46,6 +46,7 @@ type PersonView struct {
 	Leaver      *Cause
 	Untouchable string // why the account is never written
 	Rights      []RightView
+	Holds       []Hold
 }
 
 // View looks one login up in the input of a plan.
@@ -80,6 +81,11 @@ func View(in Input, login string) PersonView {
 		}
 	}
 	v.Rights = c.rightsView(key, found)
+	for _, h := range c.Memory.Holds {
+		if c.after(h.Key) == key {
+			v.Holds = append(v.Holds, h)
+		}
+	}
 	return v
 }
 

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"ppms-syncd/internal/daemon"
+)
+
+func (p *program) holdCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "hold LOGIN", Short: "Leave a person alone until they are released", Args: exactly("LOGIN"),
+		Long: "From the next run on nothing of this person is written: no account made, no field, right or state changed. What would have\n" +
+			"been is listed as an issue. It lasts until `ppms-syncd release LOGIN`.",
+		ValidArgsFunction: p.complete((*daemon.App).Logins),
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Hold(ctx, args[0], reason) })(c, args)
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at it later")
+	return c
+}
+
+func (p *program) releaseCommand() *cobra.Command {
+	var run int64
+	c := &cobra.Command{
+		Use: "release LOGIN | release --run RUN", Short: "End holds", Args: atMostOne,
+		Long: "Ends all holds on a person, or all that undoing a run has made. The next run decides on them again: what was undone comes\n" +
+			"back, if the directory still says so. `ppms-syncd history --holds` lists what is held.",
+		ValidArgsFunction: p.complete((*daemon.App).HeldLogins),
+		RunE: func(c *cobra.Command, args []string) error {
+			if (len(args) == 1) == c.Flags().Changed("run") {
+				return misuse(fmt.Errorf("usage: %s release LOGIN, or release --run RUN", c.Root().Name()))
+			}
+			return p.with(func(ctx context.Context, a *daemon.App) error {
+				if len(args) == 1 {
+					return a.Release(ctx, args[0])
+				}
+				return a.ReleaseRun(ctx, run)
+			})(c, args)
+		},
+	}
+	c.Flags().Int64Var(&run, "run", 0, "the `run` that was undone")
+	p.completeFlag(c, "run", (*daemon.App).RunNumbers)
+	return c
+}
+
+func (p *program) forgetCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "forget LOGIN", Short: "Remove a person from the ledger, for data protection", Args: exactly("LOGIN"),
+		Long: "Says what the ledger knows of the person, asks, and removes it. The journal keeps what was done, without saying to whom.\n" +
+			"PPMS is not changed: the account becomes local. Take the person out of the directory first, or the next run learns them anew.",
+		ValidArgsFunction: p.complete((*daemon.App).Logins),
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Forget(ctx, args[0], yes) })(c, args)
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+func (p *program) backupCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "backup FILE", Short: "Copy the ledger, in use or not", Args: exactly("FILE"),
+		Long: "Writes a whole copy of the ledger, as of now, into a new file that only its owner may read. A run may be under way. The copy\n" +
+			"is a ledger itself.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Backup(ctx, args[0]) })(c, args)
+		},
+	}
+}

@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// choices asks the ledger for what a shell completes; if anything is wrong, there are none.
+func (a *App) choices(ctx context.Context, list func(l Ledger) ([]string, error)) []string {
+	l, err := a.readLedger(ctx)
+	if err != nil || l == nil {
+		return nil
+	}
+	defer func() { _ = l.Close() }() // it was only read
+	all, err := list(l)
+	if err != nil {
+		return nil
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Logins are the accounts that the ledger knows.
+func (a *App) Logins(ctx context.Context) []string {
+	return a.choices(ctx, func(l Ledger) ([]string, error) { return knownLogins(ctx, l) })
+}
+
+// HeldLogins are those of which something is held.
+func (a *App) HeldLogins(ctx context.Context) []string {
+	return a.choices(ctx, func(l Ledger) (logins []string, err error) {
+		memory, err := l.Memory(ctx, time.Time{})
+		for _, h := range memory.Holds {
+			logins = append(logins, string(h.Key))
+		}
+		return logins, err
+	})
+}
+
+// RunNumbers are those of the last runs, each with when it was and how it ended.
+func (a *App) RunNumbers(ctx context.Context) []string {
+	return a.choices(ctx, func(l Ledger) (numbers []string, err error) {
+		const recent = 50
+		runs, err := l.Runs(ctx, recent)
+		for i := range runs {
+			numbers = append(numbers, strconv.FormatInt(runs[i].ID, 10)+"\t"+clock(runs[i].Started)+", "+resultWord(&runs[i]))
+		}
+		return numbers, err
+	})
+}

@@ -1,0 +1,168 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/reconcile"
+)
+
+// withLedger does one thing with a ledger that must exist.
+func (a *App) withLedger(ctx context.Context, do func(l Ledger) error) error {
+	l, err := a.existingLedger(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(l), l.Close())
+}
+
+// Hold leaves a person alone until they are released: nothing of their account, rights and state is written.
+func (a *App) Hold(ctx context.Context, login, reason string) error {
+	login = strings.TrimSpace(login)
+	if reason = strings.TrimSpace(reason); reason == "" {
+		reason = "held by " + a.actor().User
+	}
+	hold := reconcile.Hold{Key: reconcile.KeyOf(login), Reason: reason}
+	known := false
+	if err := a.withLedger(ctx, func(l Ledger) error {
+		logins, err := knownLogins(ctx, l)
+		if err != nil {
+			return err
+		}
+		for _, other := range logins {
+			known = known || reconcile.KeyOf(other) == hold.Key
+		}
+		return l.Hold(ctx, []reconcile.Hold{hold}, a.actor(), a.Now())
+	}); err != nil {
+		return err
+	}
+	p := &printer{out: a.Out, colour: a.Colour}
+	p.printf("%s is left alone from the next run on, until `ppms-syncd release %[1]s`.\n", harmless(login))
+	if !known {
+		p.printf("PPMS had no such account at the last run: if the login is right, none is made.\n")
+	}
+	return p.err
+}
+
+// knownLogins are those of all accounts that the ledger has seen or linked.
+func knownLogins(ctx context.Context, l Ledger) ([]string, error) {
+	accounts, err := l.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	memory, err := l.Memory(ctx, time.Time{})
+	var logins []string
+	for i := range accounts {
+		logins = append(logins, accounts[i].Login)
+	}
+	for i := range memory.Links {
+		logins = append(logins, memory.Links[i].Login)
+	}
+	return logins, err
+}
+
+// Release ends all holds on one person.
+func (a *App) Release(ctx context.Context, login string) error {
+	login = strings.TrimSpace(login)
+	return a.release(ctx, login, func(l Ledger) ([]reconcile.Hold, error) {
+		return l.Release(ctx, reconcile.KeyOf(login), a.actor(), a.Now())
+	})
+}
+
+// ReleaseRun ends all holds that the undoing of a run made.
+func (a *App) ReleaseRun(ctx context.Context, run int64) error {
+	return a.release(ctx, fmt.Sprintf("run %d", run), func(l Ledger) ([]reconcile.Hold, error) {
+		return l.ReleaseRun(ctx, run, a.actor(), a.Now())
+	})
+}
+
+func (a *App) release(ctx context.Context, what string, release func(Ledger) ([]reconcile.Hold, error)) error {
+	var gone []reconcile.Hold
+	if err := a.withLedger(ctx, func(l Ledger) (err error) {
+		gone, err = release(l)
+		return err
+	}); err != nil {
+		return err
+	}
+	if len(gone) == 0 {
+		return fmt.Errorf("nothing is held of %s; `ppms-syncd history --holds` lists what is", what)
+	}
+	p := &printer{out: a.Out, colour: a.Colour}
+	p.printf("Released: %s. The next run decides on them again.\n", count(len(gone), "hold", "holds"))
+	p.holds(gone, ledger.View{})
+	return p.err
+}
+
+// holds lists what is left alone, since when and why.
+func (p *printer) holds(holds []reconcile.Hold, seen ledger.View) {
+	rows := make([][]string, len(holds))
+	for i, h := range holds {
+		rows[i] = []string{string(h.Key), heldWhat(h.Field, seen), clock(h.At), h.Reason}
+	}
+	p.table([]string{"login", "what", "since", "reason"}, rows)
+}
+
+// heldWhat names what a hold is about, for people.
+func heldWhat(field string, seen ledger.View) string {
+	if field == "" {
+		return "everything"
+	}
+	for i := range seen.Systems {
+		if s := &seen.Systems[i]; field == reconcile.SystemField(s.ID) {
+			return fmt.Sprintf("right on %s (%d)", s.Name, s.ID)
+		}
+	}
+	return strings.Replace(field, "system:", "right on system ", 1)
+}
+
+// holdJSON is one hold for programs.
+type holdJSON struct {
+	Login  string `json:"login"` // normalised
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
+	Run    int64  `json:"run,omitempty"`
+	Since  string `json:"since"`
+}
+
+func holdsJSON(holds []reconcile.Hold) []holdJSON {
+	out := make([]holdJSON, len(holds))
+	for i, h := range holds {
+		out[i] = holdJSON{string(h.Key), h.Field, h.Reason, h.Run, stamp(h.At)}
+	}
+	return out
+}
+
+// historyHolds lists all holds with the way to end them.
+func (a *App) historyHolds(ctx context.Context, l Ledger, o HistoryOptions) error {
+	memory, err := l.Memory(ctx, a.Now())
+	if err != nil {
+		return err
+	}
+	if o.Output == JSON {
+		return a.printJSON(holdsJSON(memory.Holds))
+	}
+	seen, _, err := l.View(ctx)
+	if err != nil {
+		return err
+	}
+	p := &printer{out: a.Out, colour: a.Colour}
+	if len(memory.Holds) == 0 {
+		p.printf("Nothing is held.\n")
+		return p.err
+	}
+	p.holds(memory.Holds, seen)
+	p.printf("\n%s\n", howToRelease(memory.Holds))
+	return p.err
+}
+
+// howToRelease is the sentence that ends a list of holds.
+func howToRelease(holds []reconcile.Hold) string {
+	if run := holds[0].Run; run != 0 {
+		return fmt.Sprintf("To end holds: ppms-syncd release LOGIN, or ppms-syncd release --run %d for all that the undoing of run %[1]d holds.", run)
+	}
+	return "To end holds: ppms-syncd release LOGIN."
+}

@@ -1,0 +1,71 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/reconcile"
+)
+
+// Backup writes a copy of the ledger, which may be in use, into a new file.
+func (a *App) Backup(ctx context.Context, file string) error {
+	err := ledger.Backup(ctx, a.Config.Ledger.Path, file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(a.noLedger(), err)
+	}
+	if err != nil {
+		return err
+	}
+	p := &printer{out: a.Out, colour: a.Colour}
+	p.printf("%s has a copy of the ledger. To restore it: stop ppms-syncd, move %s away together with its -wal and -shm files, and put the "+
+		"copy in its place.\n", harmless(file), harmless(a.Config.Ledger.Path))
+	return p.err
+}
+
+// Forget removes what the ledger knows of one person, for a request of data protection. It says what that is and asks first.
+func (a *App) Forget(ctx context.Context, login string, yes bool) error {
+	unlock, err := a.lockRun() // what a run has read it would write back
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return a.withLedger(ctx, func(l Ledger) error { return a.forget(ctx, l, strings.TrimSpace(login), yes) })
+}
+
+func (a *App) forget(ctx context.Context, l Ledger, login string, yes bool) error {
+	key := reconcile.KeyOf(login)
+	traces, err := l.Traces(ctx, key)
+	if err != nil {
+		return err
+	}
+	if len(traces) == 0 {
+		return fmt.Errorf("the ledger knows nothing of %s", login)
+	}
+	p := &printer{out: a.Out, colour: a.Colour}
+	rows := make([][]string, len(traces))
+	for i, t := range traces {
+		rows[i] = []string{t.What, thousands(t.N)}
+	}
+	p.heading(text.Bold, "What the ledger knows of %s", harmless(login))
+	p.table(nil, rows)
+	p.printf("All of that is removed; of changes in the journal remains what was done and when, to nobody.\n"+
+		"The account in PPMS stays as it is, and is nobody's: its rights stay, and it is not deactivated any more. If %s is still in the\n"+
+		"directory, the next run begins anew with them. Backups, logs and saved plans keep what they have.\n", harmless(login))
+	if p.err != nil {
+		return p.err
+	}
+	if !yes && (a.Ask == nil || !a.Ask("Forget "+harmless(login)+"?")) {
+		return &ExitError{Code: ExitFailed, Err: errors.New("nothing was removed; answer yes on a terminal, or give --yes")}
+	}
+	if err := l.Forget(ctx, key, a.actor(), a.Now()); err != nil {
+		return err
+	}
+	p.printf("Forgotten.\n")
+	return p.err
+}
