@@ -35,7 +35,13 @@ type program struct {
 }
 
 // execute runs one command line and returns the exit code.
-func execute(ctx context.Context, args []string, s streams) int {
+func execute(ctx context.Context, args []string, s streams) (code int) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			_, _ = fmt.Fprintf(s.err, "ppms-syncd: this is a bug, please report it: %v\n", bug)
+			code = daemon.ExitFailed
+		}
+	}()
 	p := &program{streams: s}
 	root := p.root() //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(args)

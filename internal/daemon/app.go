@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/user"
 	"time"
@@ -26,8 +27,23 @@ type App struct {
 	Out    io.Writer // results
 	Terminal
 	Metrics *Metrics // nil: nobody counts
+	Network Network
 	Version string
 	Now     func() time.Time
+}
+
+// Network is how the program reaches others and others reach it. What is nil is the machine's own way.
+type Network struct {
+	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+}
+
+// shield turns a panic into an error: a bug ends one run, not the daemon. What it was doing is told in the log alone.
+func (a *App) shield(err *error) {
+	if p := recover(); p != nil {
+		a.Log.Error("panic", zap.Any("value", p), zap.Stack("stack"))
+		*err = fmt.Errorf("this is a bug, please report it with the log: %v", p)
+	}
 }
 
 // Terminal is what is known of the person who looks on.
@@ -128,7 +144,9 @@ func (a *App) noLedger() error {
 }
 
 func (a *App) source() (*ldapsrc.Source, error) {
-	return ldapsrc.New(a.Config.Directory(), a.Config.Mapping(), a.Log)
+	directory := a.Config.Directory()
+	directory.Dial = a.Network.Dial
+	return ldapsrc.New(directory, a.Config.Mapping(), a.Log)
 }
 
 // pumapi says how to reach PPMS. The key is read from its file now, so that each run has the present one.
@@ -140,6 +158,6 @@ func (a *App) pumapi() (ppms.Options, error) {
 	}
 	return ppms.Options{
 		URL: p.URL, Key: key, Timeout: p.Timeout, Concurrency: p.Concurrency, RequestsPerSecond: p.RequestsPerSecond,
-		UserAgent: "ppms-syncd/" + a.Version, Log: a.Log, Observe: a.Metrics.request,
+		UserAgent: "ppms-syncd/" + a.Version, Log: a.Log, Observe: a.Metrics.request, Dial: a.Network.Dial,
 	}, nil
 }

@@ -184,7 +184,8 @@ func (r *Report) end(err error) error {
 
 // apply is a run that is on record. Its error says what ended it; a report is there as soon as there was a plan. In mode dry-run it
 // observes and plans, and has nothing that could write to PPMS.
-func (a *App) apply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan, approve string) (*Report, error) {
+func (a *App) apply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan, approve string) (report *Report, err error) {
+	defer a.shield(&err)
 	ctx, cancel := a.withTimeout(ctx)
 	defer cancel()
 	r, err := a.newRun(ctx)
@@ -206,7 +207,7 @@ func (a *App) apply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan,
 		a.Metrics.finished(ledger.Failed, nil, a.Now())
 		return nil, err
 	}
-	report, err := r.do(ctx)
+	report, err = r.do(ctx)
 	err = timedOut(ctx, err)
 	return report, errors.Join(err, r.conclude(ctx, report, err))
 }

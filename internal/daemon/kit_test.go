@@ -51,7 +51,9 @@ type settings struct {
 	Create, Authoritative, Protect    string
 	Rights, Guards, Leavers           string
 	Disabled, Schedule                string
+	RunTimeout, CallTimeout           string
 
+	Wires   *wires // all connections are in memory, and time is the machine's; nil: loopback, and the test moves the time
 	Entries []ldaptest.Entry
 	Seed    ppmssim.Seed
 }
@@ -60,7 +62,7 @@ const configuration = `policy: {{.Policy}}
 {{with .Schedule}}schedule: "{{.}}"
 {{end}}http: {listen: "127.0.0.1:0"}
 dry_run: {{.DryRun}}
-run_timeout: 30s
+run_timeout: {{.RunTimeout}}
 ldap:
   urls: ["{{.LDAP}}"]
   tls: {ca_file: "{{.CA}}"}
@@ -69,7 +71,7 @@ ldap:
   page_size: 100
   users: {base: "{{.UsersBase}}", filter: "{{.UserFilter}}", disabled: {cel: "{{.Disabled}}"}}
   groups: {base: "{{.GroupsBase}}"}
-ppms: {url: "{{.PPMS}}", api_key_file: pumapi-key, timeout: 2s, requests_per_second: 10000}
+ppms: {url: "{{.PPMS}}", api_key_file: pumapi-key, timeout: {{.CallTimeout}}, requests_per_second: 10000}
 accounts:
   create: {{.Create}}
   attributes: {login: uid, lname: sn, fname: givenName, email: mail, phone: telephoneNumber, unitlogin: ou}
@@ -107,6 +109,7 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 		Rights: `[{name: confocal, group: confocal-users, systems: [{type: "Confocal*"}], level: A},
   {name: electron-microscopy, group: em-users, systems: [21], level: N}]`,
 		Entries: institute(), Seed: facility(), Disabled: "attr('employeeType') == 'left'",
+		RunTimeout: "30s", CallTimeout: "2s",
 	}
 	for _, f := range change {
 		f(&w.settings)
@@ -114,26 +117,47 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 	var err error
 	w.dir = ldaptest.New(ldaptest.Options{Entries: w.Entries, BindDN: readerDN, Password: password})
 	t.Cleanup(w.dir.Close)
-	address, err := w.dir.Start()
-	must(t, err)
-	if w.LDAP == "" {
-		w.LDAP = address
+	now := func() time.Time { return w.now }
+	if w.Wires != nil {
+		now = time.Now
 	}
-	w.sim, err = ppmssim.New(ppmssim.Options{Key: secret.New(apiKey), Seed: w.Seed, Now: func() time.Time { return w.now }})
+	w.sim, err = ppmssim.New(ppmssim.Options{Key: secret.New(apiKey), Seed: w.Seed, Now: now})
 	must(t, err)
-	server := httptest.NewServer(http.HandlerFunc(w.serve))
-	t.Cleanup(server.Close)
-	w.PPMS = server.URL + "/pumapi/"
+	w.start()
 	w.write("pumapi-key", apiKey)
 	w.write("ldap-password", password)
 	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
 	w.app = &daemon.App{
 		Log: zap.New(zapcore.NewCore(encoder, &w.logs, zap.DebugLevel)), Out: &w.out, Version: "test",
-		Now: func() time.Time { return w.now },
+		Now: now,
+	}
+	if w.Wires != nil {
+		w.app.Network = daemon.Network{Dial: w.Wires.Dial, Listen: w.Wires.Listen}
 	}
 	w.configure()
 	t.Cleanup(w.keepsSecrets)
 	return w
+}
+
+// start lets directory and PPMS answer, on loopback or in memory.
+func (w *world) start() {
+	w.t.Helper()
+	if w.Wires != nil {
+		w.LDAP, w.PPMS = "ldap://127.0.0.1:389", "http://127.0.0.1:80/pumapi/"
+		go func() { _ = w.dir.Serve(w.Wires.listen("127.0.0.1:389")) }()
+		server := &http.Server{Handler: http.HandlerFunc(w.serve)}
+		go func() { _ = server.Serve(w.Wires.listen("127.0.0.1:80")) }()
+		w.t.Cleanup(func() { _ = server.Close() })
+		return
+	}
+	address, err := w.dir.Start()
+	must(w.t, err)
+	if w.LDAP == "" {
+		w.LDAP = address
+	}
+	server := httptest.NewServer(http.HandlerFunc(w.serve))
+	w.t.Cleanup(server.Close)
+	w.PPMS = server.URL + "/pumapi/"
 }
 
 // settled is a world after a first run, a day later.

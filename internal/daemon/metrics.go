@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/reconcile"
@@ -238,10 +239,16 @@ func (m *Metrics) recalled(runs []ledger.Run, before reconcile.Baseline) {
 	}
 }
 
-// serving adds the metrics of the daemon.
+// serving adds the metrics of the daemon, and those of its process under their usual names.
 func (m *Metrics) serving() error {
 	m.reloadedOK.Set(1)
-	return errors.Join(m.registry.Register(m.nextRun), m.registry.Register(m.reloadedOK))
+	var errs []error
+	for _, c := range []prometheus.Collector{
+		m.nextRun, m.reloadedOK, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		errs = append(errs, m.registry.Register(c))
+	}
+	return errors.Join(errs...)
 }
 
 func (m *Metrics) next(t time.Time) {

@@ -45,8 +45,9 @@ type Report struct {
 
 // do is one run: it reads the directory, reads PPMS, computes the plan and lets the guards judge it, remembers what it saw, and
 // writes.
-func (r *run) do(ctx context.Context) (*Report, error) {
+func (r *run) do(ctx context.Context) (report *Report, err error) {
 	defer r.Metrics.phase(phaseTotal)()
+	defer r.shield(&err)
 	if err := r.settleDoubts(ctx); err != nil {
 		return nil, err
 	}

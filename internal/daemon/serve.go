@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -30,8 +29,10 @@ type ServeOptions struct {
 	Ready  func(address net.Addr)         // called once HTTP answers and the schedule runs; may be nil
 }
 
-// stopping takes no longer than one write and its read-back.
-const stopping = 30 * time.Second
+const (
+	stopping = 30 * time.Second // takes no longer than one write and its read-back
+	farewell = time.Second      // for requests to the listener that are being answered
+)
 
 // service is the daemon. It may be started many times in one process.
 type service struct {
@@ -39,7 +40,8 @@ type service struct {
 	ctx     context.Context //nolint:containedctx // of the daemon's life: cron's jobs get none
 	cancel  context.CancelFunc
 	cron    *cron.Cron
-	busy    sync.Mutex // held by the run that is under way
+	busy    sync.Mutex     // held by the run that is under way
+	runs    sync.WaitGroup // those that cron did not start
 
 	mu    sync.Mutex
 	app   App // with the present configuration
@@ -87,8 +89,11 @@ func (a *App) listen(ctx context.Context) (net.Listener, error) {
 		return nil, &ExitError{Code: ExitConfig, Err: fmt.Errorf("http.listen %s can be reached by others: set http.web_config_file with TLS or "+
 			"authentication, or listen on 127.0.0.1", address)}
 	}
-	var c net.ListenConfig
-	listener, err := c.Listen(ctx, "tcp", address)
+	listen := a.Network.Listen
+	if listen == nil {
+		listen = new(net.ListenConfig).Listen
+	}
+	listener, err := listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("http.listen: %w", err)
 	}
@@ -108,9 +113,8 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 	if s.options.Ready != nil {
 		s.options.Ready(listener.Addr())
 	}
-	var first sync.WaitGroup
 	if s.options.RunNow {
-		first.Go(s.tick)
+		s.runs.Go(s.tick)
 	}
 	var err error
 	for alive := true; alive; {
@@ -123,20 +127,32 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 			_ = s.reload() // logged, and a metric says so
 		}
 	}
+	return errors.Join(err, s.stop(ctx, server))
+}
+
+// stop ends the run that is under way, which finishes the write in flight. Until then the listener still answers.
+func (s *service) stop(ctx context.Context, server *http.Server) error {
 	s.app.Log.Info("stopping")
 	s.cancel()
-	quiet := s.cron.Stop()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
-	defer cancel()
+	quiet := make(chan struct{})
+	go func() {
+		<-s.cron.Stop().Done()
+		s.runs.Wait()
+		close(quiet)
+	}()
+	patience := time.NewTimer(stopping)
+	defer patience.Stop()
 	select {
-	case <-quiet.Done():
-	case <-end.Done():
+	case <-quiet:
+	case <-patience.C:
+		s.app.Log.Warn("the write in flight did not end in time; the next run settles it")
 	}
-	first.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
+		return server.Close() // somebody holds a connection open
 	}
-	return errors.Join(err, server.Shutdown(end))
+	return nil
 }
 
 // schedule puts the timetable of a configuration in the place of the old one.
@@ -176,7 +192,7 @@ func (s *service) tick() {
 	if s.options.DryRun || app.Config.DryRun {
 		mode = ledger.DryRun
 	}
-	if err := s.shielded(&app, mode); err != nil {
+	if _, err := app.apply(s.ctx, mode, nil, ""); err != nil {
 		app.Log.Error("run failed", zap.Error(err))
 	}
 }
@@ -184,18 +200,6 @@ func (s *service) tick() {
 func (s *service) skip(app *App, why string) {
 	app.Metrics.finished(skipped, nil, app.Now())
 	app.Log.Warn("run skipped", zap.String("reason", why))
-}
-
-// shielded turns a panic into a failed run.
-func (s *service) shielded(app *App, mode ledger.Mode) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			app.Metrics.finished(ledger.Failed, nil, app.Now())
-			err = fmt.Errorf("this is a bug, please report it: %v\n%s", r, debug.Stack())
-		}
-	}()
-	_, err = app.apply(s.ctx, mode, nil, "")
-	return err
 }
 
 // reload reads the configuration again. A bad one is refused and the old one stays.

@@ -168,6 +168,14 @@ func TestServeSurvivesAPanic(t *testing.T) {
 	s.until(`ppms_syncd_runs_total{result="failed"} 1`)
 	calm.Store(true)
 	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+	s.stop()
+	must(t, w.app.History(t.Context(), daemon.HistoryOptions{Limit: 1000, Output: daemon.JSON}))
+	text := w.text()
+	expect(t, text, "this is a bug, please report it with the log: a bug")
+	if strings.Contains(text, "goroutine") || strings.Contains(text, ".go:") {
+		t.Errorf("a stack trace in the history:\n%s", text)
+	}
+	expect(t, w.logs.String(), "serve_test.go") // where it was
 }
 
 func TestServeDryRunOnlyObserves(t *testing.T) {
@@ -223,4 +231,18 @@ func TestServeRefusesAnOpenListener(t *testing.T) {
 	if daemon.ExitCode(err) != daemon.ExitConfig || !strings.Contains(err.Error(), "http.web_config_file") {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestServeStopsWhileWaiting: SIGTERM during a run that PPMS keeps waiting ends it at once, RunNow's too, and the run is on record.
+func TestServeStopsWhileWaiting(t *testing.T) {
+	w := newWorld(t)
+	asked := make(chan struct{})
+	w.when(1, "getusers", "", func() { close(asked) })
+	w.faults("getusers:hang")
+	s := w.serving(daemon.ServeOptions{RunNow: true})
+	<-asked
+	s.end()
+	must(t, <-s.done)
+	s.done <- nil
+	w.rowsMatch(map[string]int{"failed": 1})
 }

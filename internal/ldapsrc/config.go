@@ -1,6 +1,8 @@
 package ldapsrc
 
 import (
+	"context"
+	"net"
 	"time"
 
 	"ppms-syncd/internal/reconcile"
@@ -22,6 +24,8 @@ type Config struct {
 	// Referrals are references to other servers that may be left unread, as LDAP URLs. One without a DN stands for every
 	// reference to that host.
 	Referrals []string
+	// Dial opens the socket; nil is the machine's own way.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Canaries are DNs of people or groups that every complete read must return, with all that is mandatory of them.
 	Canaries []string
 }

@@ -81,7 +81,7 @@ func (s *Source) attempt(parent context.Context, e endpoint, left int) (*session
 	}
 	defer cancel()
 
-	raw, err := (&net.Dialer{}).DialContext(ctx, e.network, e.address)
+	raw, err := s.cfg.Dial(ctx, e.network, e.address)
 	if err != nil {
 		return nil, failed(ctx, "connecting", err)
 	}

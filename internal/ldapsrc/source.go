@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,9 @@ type Source struct {
 func New(cfg Config, mapping Mapping, log *zap.Logger) (*Source, error) {
 	if cfg.PageSize == 0 {
 		cfg.PageSize = 500
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
 	}
 	s := &Source{cfg: cfg, mapping: mapping, log: log}
 	for _, check := range []func() error{s.checkServers, s.checkSearches, s.checkGroups} {

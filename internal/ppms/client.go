@@ -1,6 +1,7 @@
 package ppms
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type Options struct {
 	RequestsPerSecond float64       // of all calls together; 0: no limit
 	UserAgent         string
 	Log               *zap.Logger // nil: none
+	// Dial opens a socket; nil is the machine's own way.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Observe is told of each request that was tried: the action, "ok" or a [Kind]'s name, and how long it took.
 	Observe func(action, outcome string, took time.Duration)
 }
@@ -39,6 +42,7 @@ type Reader struct {
 	userAgent   string
 	log         *zap.Logger
 	observe     func(action, outcome string, took time.Duration)
+	dial        func(ctx context.Context, network, address string) (net.Conn, error)
 	pool        *http.Client
 	sent        atomic.Int64
 	firstWait   time.Duration // before a read's second try
@@ -56,7 +60,7 @@ func NewReader(o Options) (*Reader, error) {
 	}
 	r := &Reader{
 		url: address, key: o.Key, timeout: o.Timeout, concurrency: max(1, o.Concurrency), userAgent: o.UserAgent,
-		log: o.Log, observe: o.Observe, firstWait: 500 * time.Millisecond, maxAnswer: maxAnswer, limit: rate.NewLimiter(rate.Inf, 0),
+		log: o.Log, observe: o.Observe, dial: o.Dial, firstWait: 500 * time.Millisecond, maxAnswer: maxAnswer, limit: rate.NewLimiter(rate.Inf, 0),
 	}
 	if r.timeout <= 0 {
 		r.timeout = 30 * time.Second
@@ -73,7 +77,10 @@ func NewReader(o Options) (*Reader, error) {
 	if r.observe == nil {
 		r.observe = func(string, string, time.Duration) {}
 	}
-	r.pool = newClient(r.concurrency)
+	if r.dial == nil {
+		r.dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+	}
+	r.pool = r.newClient(r.concurrency)
 	return r, nil
 }
 
@@ -89,7 +96,7 @@ func NewWriter(o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{Reader: r, fresh: newClient(0)}, nil
+	return &Writer{Reader: r, fresh: r.newClient(0)}, nil
 }
 
 // Requests is how many requests were tried so far.
@@ -117,13 +124,13 @@ func checkURL(raw string) (string, error) {
 // Redirects are not followed, since that would send the key elsewhere. HTTP/2 is left out: PPMS is not known to speak it, and
 // the rules by which its transport sends requests again are others. Compression is, too, for answers are small and the
 // length of a plain one can be checked.
-func newClient(idle int) *http.Client {
+func (r *Reader) newClient(idle int) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+			DialContext:            r.dial,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    10 * time.Second,
 			DisableKeepAlives:      idle == 0,

@@ -147,6 +147,13 @@ func (f *fault) Error() string { return f.what }
 
 func (f *fault) Unwrap() error { return f.err }
 
+// bug turns a panic into an answer that nobody understood: calls are made from goroutines in which it would end the program.
+func bug(err *error) {
+	if p := recover(); p != nil {
+		*err = &fault{kind: Malformed, what: fmt.Sprintf("this is a bug, please report it: %v", p)}
+	}
+}
+
 func malformed(said, format string, args ...any) error {
 	return &fault{kind: Malformed, what: fmt.Sprintf(format, args...), said: said}
 }

@@ -43,7 +43,8 @@ func once[T any](ctx context.Context, r *Reader, client *http.Client, c call, pa
 		return none, r.failed(c, &fault{kind: NotSent, what: "not sent: " + err.Error(), err: err})
 	}
 	start := time.Now()
-	result, err := func() (T, error) {
+	result, err := func() (_ T, err error) {
+		defer bug(&err)
 		text, err := r.exchange(ctx, client, c)
 		if err != nil {
 			return none, err
