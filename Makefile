@@ -25,7 +25,7 @@ deps: ## install what the tests need (Debian; says what is missing if it may not
 	scripts/test-deps
 
 .PHONY: test
-test: deps ## all tests, with the race detector and a real slapd
+test: deps ## all tests, with the race detector and real directories
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
 
 .PHONY: bench

@@ -51,7 +51,7 @@ func (s *session) whoAmI() error {
 		s.log.Debug("ldap server does not say who we are", zap.Error(err))
 		return nil
 	}
-	name := strings.TrimPrefix(answer.AuthzID, "dn:")
+	name := strings.TrimSpace(strings.TrimPrefix(answer.AuthzID, "dn:")) // 389-ds has a blank behind the colon
 	if name == "" {
 		if s.config.Bind.Method != Anonymous {
 			return incomplete("check ldap.bind", "the server takes the reader for anonymous")

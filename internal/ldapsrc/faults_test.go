@@ -189,32 +189,6 @@ func TestCompleteReads(t *testing.T) {
 	}
 }
 
-// Cut anywhere, a read is an error; it never has fewer people.
-func TestCutAnywhere(t *testing.T) {
-	t.Parallel()
-	s, url := fake(t, ldaptest.Options{Entries: hundred()})
-	cfg := config(url)
-	cfg.PageSize = 10
-	src, err := ldapsrc.New(cfg, mapping(), zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	complete := 0
-	for n := 0; n < 2600; n += 37 {
-		s.SetFaults(ldaptest.Fault{Base: peopleBase, Filter: "inetOrgPerson", Page: 1 + n%4, Do: ldaptest.Cut(n)})
-		r, err := src.Read(t.Context(), ldapsrc.Request{})
-		if err == nil {
-			complete++
-			if len(r.Directory.People) != 35 {
-				t.Fatalf("cut after %d bytes: %d people and no error", n, len(r.Directory.People))
-			}
-		}
-	}
-	if complete == 0 || complete > 40 {
-		t.Errorf("%d of 71 reads were complete: the cuts are in the wrong places", complete)
-	}
-}
-
 func TestCancelledRead(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -23,7 +23,7 @@ type query struct {
 // page is a new request, since go-ldap writes the cookie into the one that it is given.
 func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) error) error {
 	var cookie []byte
-	seen := make(map[string]bool)
+	var before progress
 	for page := 1; ; page++ {
 		control := ldap.NewControlPaging(s.config.PageSize)
 		control.SetCookie(cookie)
@@ -35,23 +35,38 @@ func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) er
 		if err := s.checkPage(q, result); err != nil {
 			return err
 		}
+		answer, paged := ldap.FindControl(result.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
+		if paged && len(answer.Cookie) > 0 && !before.goesOn(string(answer.Cookie), result.Entries) {
+			return incomplete("look into the server's log", "%s, page %d: the server returned a cookie for the second time, so pages repeat", q.what, page)
+		}
 		if err := each(result.Entries); err != nil {
 			return err
 		}
-		answer, ok := ldap.FindControl(result.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
-		if !ok {
+		if !paged {
 			return s.unpaged(q, page, len(result.Entries))
 		}
 		if cookie = answer.Cookie; len(cookie) == 0 {
 			return nil
 		}
-		// OpenLDAP and Active Directory count on with each page. 389-ds does not: its cookie names the search. To read that,
-		// the question would have to be whether the page itself came before.
-		if seen[string(cookie)] {
-			return incomplete("look into the server's log", "%s, page %d: the server returned a cookie for the second time, so pages repeat", q.what, page)
-		}
-		seen[string(cookie)] = true
 	}
+}
+
+// progress notices when pages go round in circles. A cookie that comes twice is one sign, but not of 389-ds, whose cookie
+// names the search and not the place in it: then the page itself must be one that did not come before.
+type progress struct{ cookies, firsts map[string]bool }
+
+func (p *progress) goesOn(cookie string, page []*ldap.Entry) bool {
+	if p.cookies == nil {
+		p.cookies, p.firsts = make(map[string]bool), make(map[string]bool)
+	}
+	fresh := !p.cookies[cookie]
+	p.cookies[cookie] = true
+	if len(page) == 0 {
+		return fresh
+	}
+	fresh = fresh || !p.firsts[page[0].DN]
+	p.firsts[page[0].DN] = true
+	return fresh
 }
 
 // unpaged judges a page without the paging control. A server that does not know it sends everything at once, on page 1; one

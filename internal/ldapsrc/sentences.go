@@ -144,7 +144,7 @@ func limitSentence(code uint16) (reason, do string) {
 	switch code {
 	case ldap.LDAPResultSizeLimitExceeded:
 		return "the server's size limit cut the answer", "give the reader an unlimited size limit " +
-			`(OpenLDAP: olcLimits: dn.exact="` + readerName + `" size=unlimited; it counts over all pages)`
+			`(OpenLDAP: olcLimits: dn.exact="` + readerName + `" size=unlimited, which counts over all pages; 389-ds: nsSizeLimit)`
 	case ldap.LDAPResultAdminLimitExceeded:
 		return "an administrative limit of the server cut the answer", "give the reader an unlimited size and look-through limit " +
 			"(389-ds: nsSizeLimit, nsLookThroughLimit; OpenLDAP: olcLimits), and index what the filter uses"

@@ -235,6 +235,44 @@ func TestSlapdACLs(t *testing.T) {
 	}
 }
 
+// An administrator's lock, as the overlay ppolicy keeps it. A lock after wrong passwords has another time and passes.
+func TestSlapdPpolicy(t *testing.T) {
+	t.Parallel()
+	s := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{
+		Entries: tree(person("free"), person("locked", "pwdAccountLockedTime", "000001010000Z"),
+			person("careless", "pwdAccountLockedTime", "20260301080000Z"), groupOf("all", uidDN("locked"))),
+		Database: []string{"overlay ppolicy"},
+	})
+	cfg := reads(t, s)
+	cfg.Users.Disabled = condition(t, "attr('pwdAccountLockedTime') == '000001010000Z'")
+	for _, p := range mustRead(t, cfg, mapping(), ldapsrc.Request{}).Directory.People {
+		if disabled := p.State == reconcile.Disabled; disabled != (p.Login == "locked") {
+			t.Errorf("got %+v", p)
+		}
+	}
+}
+
+// With the overlay refint groups follow a rename, and the stable id stays.
+func TestSlapdRefint(t *testing.T) {
+	t.Parallel()
+	s := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{
+		Entries:  tree(person("anna"), groupOf("confocal", uidDN("anna"))),
+		Database: []string{"overlay refint", "refint_attributes member"},
+	})
+	m := mapping(ldapsrc.RuleSource{Name: "confocal", Group: "confocal"})
+	before := mustRead(t, reads(t, s), m, ldapsrc.Request{}).Directory.People
+	s.Modify("dn: " + uidDN("anna") + "\nchangetype: modrdn\nnewrdn: uid=hanna\ndeleteoldrdn: 1\n")
+	var after []reconcile.Person
+	for range 100 { // the overlay works behind the answer
+		if after = mustRead(t, reads(t, s), m, ldapsrc.Request{}).Directory.People; len(after[0].Rules) == 1 {
+			break
+		}
+	}
+	if len(after) != 1 || after[0].Login != "hanna" || after[0].ID != before[0].ID || len(after[0].Rules) != 1 {
+		t.Errorf("got %+v", after)
+	}
+}
+
 func TestSlapdReference(t *testing.T) {
 	t.Parallel()
 	entries := append(generated(20), ldaptest.Entry{DN: "ou=guests," + peopleBase, Attrs: map[string][]string{

@@ -5,19 +5,14 @@ package slapdtest
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"fmt"
-	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"ppms-syncd/internal/ldapsrc/ldaptest"
+	"ppms-syncd/internal/ldapsrc/ldaptest/process"
 )
 
 // SlapdOptions describe a slapd. Lines of configuration are those of slapd.conf(5).
@@ -45,49 +40,24 @@ type Slapd struct {
 	dir string
 }
 
-var errEnded = errors.New("it ended at once")
-
 const slapdProgram = "/usr/sbin/slapd"
 
 // StartSlapd starts a slapd, which stops at the end of the test. Without the program the test is skipped, or fails if CI=true.
 func StartSlapd(tb testing.TB, o SlapdOptions) *Slapd {
 	tb.Helper()
-	if _, err := os.Stat(slapdProgram); err != nil {
-		if os.Getenv("CI") == "true" {
-			tb.Fatalf("%s is missing: install the packages slapd and ldap-utils", slapdProgram)
-		}
-		tb.Skipf("%s is missing", slapdProgram)
-	}
+	process.Need(tb, "the packages slapd and ldap-utils", slapdProgram)
 	if o.Suffix == "" {
 		o.Suffix = "dc=example,dc=org"
 	}
 	s := &Slapd{
 		AdminDN: "cn=admin," + o.Suffix, AdminPassword: "secret",
 		ReaderDN: "cn=reader,ou=services," + o.Suffix, ReaderPassword: "secret",
-		tb: tb, dir: tempDir(tb),
+		tb: tb, dir: process.TempDir(tb, "slapd"),
 	}
 	s.write(o)
-	s.run(s.program(), "-T", "add", "-q", "-f", s.path("slapd.conf"), "-b", o.Suffix, "-l", s.path("data.ldif"))
-	const attempts = 5 // a free port may be taken by somebody else before slapd has it
-	for i := range attempts {
-		if err := s.start(); err == nil {
-			return s
-		} else if i == attempts-1 {
-			tb.Fatal(err)
-		}
-	}
+	process.Run(s.tb, s.program(), "-T", "add", "-q", "-f", s.path("slapd.conf"), "-b", o.Suffix, "-l", s.path("data.ldif"))
+	process.Retry(tb, s.start)
 	return s
-}
-
-// tempDir is short: the path of a socket has about 100 bytes, and TB.TempDir spends them on the test's name.
-func tempDir(tb testing.TB) string {
-	tb.Helper()
-	dir, err := os.MkdirTemp("", "slapd") //nolint:usetesting // see above
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }
 
 func (s *Slapd) path(name string) string { return filepath.Join(s.dir, name) }
@@ -200,91 +170,15 @@ func (s *Slapd) program() string {
 	return s.path("slapd")
 }
 
-// run waits for a program that ends by itself.
-func (s *Slapd) run(name string, args ...string) {
-	s.tb.Helper()
-	ctx, cancel := context.WithTimeout(s.tb.Context(), time.Minute)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput() //nolint:gosec // programs of OpenLDAP
-	if err != nil {
-		s.tb.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-}
-
-// start runs slapd on free ports until the end of the test, and waits until it listens.
+// start runs slapd on free ports until the end of the test.
 func (s *Slapd) start() error {
 	s.tb.Helper()
-	plain, secure := freePort(s.tb), freePort(s.tb)
+	plain, secure := process.FreeAddress(s.tb), process.FreeAddress(s.tb)
 	s.URL = "ldap://" + plain
 	s.TLSURL = "ldaps://" + secure
 	s.LDAPI = "ldapi://" + url.PathEscape(s.path("ldapi"))
-	var log bytes.Buffer
-	cmd := exec.Command(s.program(), "-d", "0", "-f", s.path("slapd.conf"), //nolint:noctx,gosec // it is stopped by its own cleanup
+	return process.Start(s.tb, []string{plain, secure}, s.program(), "-d", "0", "-f", s.path("slapd.conf"),
 		"-h", strings.Join([]string{s.URL + "/", s.TLSURL + "/", s.LDAPI + "/"}, " "))
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = cmd.Wait()
-		close(ended)
-	}()
-	if err := await(ended, plain, secure); err != nil {
-		_ = cmd.Process.Kill()
-		<-ended
-		return fmt.Errorf("slapd: %w\n%s", err, log.String())
-	}
-	s.tb.Cleanup(func() {
-		const patience = 5 * time.Second
-		_ = cmd.Process.Signal(os.Interrupt)
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-	})
-	return nil
-}
-
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
-// await dials until slapd listens. It answers what is sent to it from then on.
-func await(ended <-chan struct{}, addresses ...string) error {
-	const step, patience = 3 * time.Millisecond, 10 * time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for _, address := range addresses {
-		for {
-			c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-			if err == nil {
-				_ = c.Close()
-				break
-			}
-			select {
-			case <-time.After(step):
-			case <-ended:
-				return errEnded
-			case <-ctx.Done():
-				return err
-			}
-		}
-	}
-	select {
-	case <-ended: // somebody else has the port, and answered
-		return errEnded
-	default:
-		return nil
-	}
 }
 
 // Modify applies LDIF change records as administrator.
@@ -294,5 +188,5 @@ func (s *Slapd) Modify(ldif string) {
 	if err := os.WriteFile(file, []byte(ldif), 0o600); err != nil {
 		s.tb.Fatal(err)
 	}
-	s.run("ldapmodify", "-x", "-H", s.URL, "-D", s.AdminDN, "-w", s.AdminPassword, "-f", file)
+	process.Run(s.tb, "ldapmodify", "-x", "-H", s.URL, "-D", s.AdminDN, "-w", s.AdminPassword, "-f", file)
 }
