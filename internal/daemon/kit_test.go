@@ -52,6 +52,7 @@ type settings struct {
 	Rights, Guards, Leavers           string
 	Disabled, Schedule                string
 	RunTimeout, CallTimeout           string
+	Profile, Login                    string
 
 	Wires   *wires // all connections are in memory, and time is the machine's; nil: loopback, and the test moves the time
 	Entries []ldaptest.Entry
@@ -64,17 +65,25 @@ const configuration = `policy: {{.Policy}}
 dry_run: {{.DryRun}}
 run_timeout: {{.RunTimeout}}
 ldap:
+  profile: {{.Profile}}
   urls: ["{{.LDAP}}"]
   tls: {ca_file: "{{.CA}}"}
   bind: {method: simple, dn: "{{.BindDN}}", password_file: ldap-password}
   timeout: 5s
   page_size: 100
-  users: {base: "{{.UsersBase}}", filter: "{{.UserFilter}}", disabled: {cel: "{{.Disabled}}"}}
+  users:
+    base: "{{.UsersBase}}"
+    {{- with .UserFilter}}
+    filter: "{{.}}"
+    {{- end}}
+    {{- with .Disabled}}
+    disabled: {cel: "{{.}}"}
+    {{- end}}
   groups: {base: "{{.GroupsBase}}"}
 ppms: {url: "{{.PPMS}}", api_key_file: pumapi-key, timeout: {{.CallTimeout}}, requests_per_second: 10000}
 accounts:
   create: {{.Create}}
-  attributes: {login: uid, lname: sn, fname: givenName, email: mail, phone: telephoneNumber, unitlogin: ou}
+  attributes: {login: {{.Login}}, lname: sn, fname: givenName, email: mail, phone: telephoneNumber, unitlogin: ou}
   authoritative: {{.Authoritative}}
   protect: {{.Protect}}
 leavers: { {{.Leavers}} }
@@ -108,7 +117,7 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 		Create: "true", Authoritative: "[lname, fname, email, phone]", Protect: `["/^svc-/"]`,
 		Rights: `[{name: confocal, group: confocal-users, systems: [{type: "Confocal*"}], level: A},
   {name: electron-microscopy, group: em-users, systems: [21], level: N}]`,
-		Entries: institute(), Seed: facility(), Disabled: "attr('employeeType') == 'left'",
+		Entries: institute(), Seed: facility(), Disabled: "attr('employeeType') == 'left'", Profile: "openldap", Login: "uid",
 		RunTimeout: "30s", CallTimeout: "2s",
 	}
 	for _, f := range change {

@@ -55,8 +55,8 @@ func TempDir(tb testing.TB, name string) string {
 	return dir
 }
 
-// Run waits for a program that ends by itself.
-func Run(tb testing.TB, name string, args ...string) {
+// Run waits for a program that ends by itself, and gives what it printed.
+func Run(tb testing.TB, name string, args ...string) (output string) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
 	defer cancel()
@@ -64,6 +64,7 @@ func Run(tb testing.TB, name string, args ...string) {
 	if err != nil {
 		tb.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
+	return string(out)
 }
 
 // Start runs a server until the end of the test, and waits until it listens on all addresses. It fails if the server ends

@@ -33,9 +33,6 @@ const domainSID = "S-1-5-21-1004336348-1177238915-682003330"
 // Options say what is in the domain beside what every domain has.
 type Options struct {
 	Entries []ldaptest.Entry // in such an order that what others name comes first; Staff is there already
-	// Changes are LDIF change records, applied after the entries. A primary group for example must have the person as a member
-	// before it can be set, which then ends.
-	Changes string
 }
 
 // Samba is a domain controller that runs.
@@ -138,22 +135,38 @@ func (s *Samba) load(o Options) {
 		s.tb.Fatal(err)
 	}
 	s.write("data.ldif", data.Bytes())
-	s.ldb("ldbadd", "data.ldif")
-	if o.Changes != "" {
-		s.Modify(o.Changes)
-	}
+	s.ldb("ldbadd", s.path("data.ldif"))
 }
 
-func (s *Samba) ldb(program, file string) {
+func (s *Samba) ldb(program string, args ...string) (output string) {
 	s.tb.Helper()
-	process.Run(s.tb, program, "-H", s.path("private/sam.ldb"), "--nosync", "--configfile", s.path("smb.conf"), s.path(file))
+	return process.Run(s.tb, program, append([]string{
+		"-H", s.path("private/sam.ldb"), "--nosync", "--configfile", s.path("smb.conf"),
+	}, args...)...)
 }
 
 // Modify applies LDIF change records past the access control.
 func (s *Samba) Modify(ldif string) {
 	s.tb.Helper()
 	s.write("changes.ldif", []byte(ldif))
-	s.ldb("ldbmodify", "changes.ldif")
+	s.ldb("ldbmodify", s.path("changes.ldif"))
+}
+
+// SetPrimaryGroup makes the group the primary one of members of it, who then are no longer listed in it. Their primary group was
+// Domain Users, whose list they now come onto.
+func (s *Samba) SetPrimaryGroup(group string, people ...string) {
+	s.tb.Helper()
+	const name = "primaryGroupToken: "
+	_, number, ok := strings.Cut(s.ldb("ldbsearch", "-b", group, "-s", "base", "primaryGroupToken"), name)
+	number, _, _ = strings.Cut(number, "\n")
+	if !ok {
+		s.tb.Fatalf("%s has no number", group)
+	}
+	var changes []string
+	for _, dn := range people {
+		changes = append(changes, "dn: "+dn+"\nchangetype: modify\nreplace: primaryGroupID\nprimaryGroupID: "+number+"\n")
+	}
+	s.Modify(strings.Join(changes, "\n"))
 }
 
 // unicodePwd is a password as Active Directory takes it: in quotes, UTF-16, little end first.
