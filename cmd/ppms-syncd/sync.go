@@ -104,8 +104,8 @@ func (p *program) historyCommand() *cobra.Command {
 		ValidArgsFunction: p.complete((*daemon.App).RunNumbers),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if len(args) == 1 {
-				if o.Run, err = strconv.ParseInt(args[0], 10, 64); err != nil || o.Run <= 0 {
-					return misuse(fmt.Errorf("%q is no run: give a number from `ppms-syncd history`", args[0]))
+				if o.Run, err = runNumber(args[0]); err != nil {
+					return err
 				}
 			}
 			if (o.Unmatched || o.Holds) && o.Run != 0 || o.Unmatched && o.Holds {
@@ -119,6 +119,14 @@ func (p *program) historyCommand() *cobra.Command {
 	c.Flags().IntVar(&o.Limit, "limit", 50, "show so many runs; 0 shows all")
 	output(c, &o.Output)
 	return c
+}
+
+func runNumber(arg string) (int64, error) {
+	run, err := strconv.ParseInt(arg, 10, 64)
+	if err != nil || run <= 0 {
+		return 0, misuse(fmt.Errorf("%q is no run: give a number from `ppms-syncd history`", arg))
+	}
+	return run, nil
 }
 
 func (p *program) approveCommand() *cobra.Command {

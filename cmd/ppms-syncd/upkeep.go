@@ -48,6 +48,28 @@ func (p *program) releaseCommand() *cobra.Command {
 	return c
 }
 
+func (p *program) undoCommand() *cobra.Command {
+	var o daemon.UndoOptions
+	c := &cobra.Command{
+		Use: "undo RUN", Short: "Plan the inverse of what a run changed", Args: exactly("RUN"),
+		Long: "Prints a plan that takes back what the run applied: fields and rights get back what they had, what it deactivated is\n" +
+			"reactivated, accounts that it created are deactivated, and a right where there was none becomes D. What somebody changed since is\n" +
+			"left as it is. Nothing is written until the plan is applied; the guards judge it like any other, whatever the policy.\n" +
+			"What was undone is then held, field by field and right by right, until `ppms-syncd release`.",
+		Example:           "  ppms-syncd undo 12 -o undo.json && ppms-syncd apply undo.json",
+		ValidArgsFunction: p.complete((*daemon.App).RunNumbers),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if o.Run, err = runNumber(args[0]); err != nil {
+				return err
+			}
+			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Undo(ctx, o) })(c, args)
+		},
+	}
+	c.Flags().StringVarP(&o.File, "out", "o", "", "also save the plan to this `file`")
+	output(c, &o.Output)
+	return c
+}
+
 func (p *program) forgetCommand() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{

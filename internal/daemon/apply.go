@@ -34,7 +34,7 @@ type PlanOptions struct {
 
 // Plan compares and prints what a run would do. It writes nothing: neither to PPMS nor to the ledger.
 func (a *App) Plan(ctx context.Context, o PlanOptions) error {
-	report, err := a.plan(ctx, nil)
+	report, err := a.plan(ctx, nil, 0)
 	if err != nil {
 		return err
 	}
@@ -55,8 +55,8 @@ func (a *App) Plan(ctx context.Context, o PlanOptions) error {
 	return nil
 }
 
-// plan is a run that has nothing to write with; a saved plan narrows it.
-func (a *App) plan(ctx context.Context, file *reconcile.Plan) (*Report, error) {
+// plan is a run that has nothing to write with; a saved plan narrows it. Of another run it plans the undoing.
+func (a *App) plan(ctx context.Context, file *reconcile.Plan, undoes int64) (*Report, error) {
 	ctx, cancel := a.withTimeout(ctx)
 	defer cancel()
 	r, err := a.newPlanner(ctx)
@@ -64,7 +64,7 @@ func (a *App) plan(ctx context.Context, file *reconcile.Plan) (*Report, error) {
 		return nil, err
 	}
 	defer r.close()
-	r.file = file
+	r.file, r.undoes = file, undoes
 	report, err := r.do(ctx)
 	if err != nil {
 		return nil, timedOut(ctx, err)
@@ -117,8 +117,12 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 	if err != nil {
 		return err
 	}
+	mode, undoes := ledger.Apply, int64(0)
+	if file != nil && file.Undoes != 0 {
+		mode, undoes = ledger.Undo, file.Undoes
+	}
 	if a.Config.DryRun {
-		report, err := a.plan(ctx, file)
+		report, err := a.plan(ctx, file, undoes)
 		if err != nil {
 			return err
 		}
@@ -133,7 +137,7 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 		return err
 	}
 	defer unlock()
-	report, err := a.apply(ctx, ledger.Apply, file, o.Approve)
+	report, err := a.apply(ctx, mode, file, o.Approve)
 	if report == nil {
 		return err
 	}
@@ -198,9 +202,12 @@ func (a *App) apply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan,
 		r.writer = nil
 	}
 	r.file, r.approve = file, approve
+	if mode == ledger.Undo {
+		r.undoes = file.Undoes
+	}
 	if err = a.recallMetrics(ctx, r.ledger); err == nil {
 		r.id, err = r.ledger.BeginRun(ctx, ledger.Run{
-			Started: r.Now(), Mode: mode, Policy: a.Config.Policy, ConfigHash: a.Config.Hash(), Actor: a.actor(),
+			Started: r.Now(), Mode: mode, Policy: a.Config.Policy, ConfigHash: a.Config.Hash(), Actor: a.actor(), Undoes: r.undoes,
 		})
 	}
 	if err != nil {

@@ -62,7 +62,7 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		return err
 	}
 	say("plan")
-	report, err := a.plan(ctx, nil)
+	report, err := a.plan(ctx, nil, 0)
 	if err != nil {
 		return err
 	}

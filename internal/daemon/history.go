@@ -54,7 +54,7 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 	for i := range runs {
 		r := &runs[i]
 		rows[i] = []string{
-			strconv.FormatInt(r.ID, 10), clock(r.Started), string(r.Mode), string(r.Policy), resultWord(r), outcomesWord(r.Totals.Outcomes), shortHash(r.PlanHash),
+			strconv.FormatInt(r.ID, 10), clock(r.Started), modeWord(r), string(r.Policy), resultWord(r), outcomesWord(r.Totals.Outcomes), shortHash(r.PlanHash),
 			r.Actor.User + "@" + r.Actor.Host, r.Error,
 		}
 	}
@@ -86,6 +86,13 @@ func tripped(plan *reconcile.Plan) string {
 		return "removals that need an approval"
 	}
 	return strings.Join(parts, "; ")
+}
+
+func modeWord(r *ledger.Run) string {
+	if r.Undoes == 0 {
+		return string(r.Mode)
+	}
+	return fmt.Sprintf("%s of run %d", r.Mode, r.Undoes)
 }
 
 func resultWord(r *ledger.Run) string {
@@ -131,7 +138,7 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 		}{runsJSON([]ledger.Run{r})[0], entriesJSON(entries)})
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
-	p.printf("Run %d: %s, policy %s, started %s by %s@%s with version %s: %s", r.ID, r.Mode, r.Policy, clock(r.Started), r.Actor.User,
+	p.printf("Run %d: %s, policy %s, started %s by %s@%s with version %s: %s", r.ID, modeWord(&r), r.Policy, clock(r.Started), r.Actor.User,
 		r.Actor.Host, r.Actor.Version, resultWord(&r))
 	if r.Error != "" {
 		p.printf(" (%s)", harmless(r.Error))
@@ -203,6 +210,7 @@ type runJSON struct {
 	Started    string         `json:"started"`
 	Finished   string         `json:"finished,omitempty"`
 	Mode       string         `json:"mode"`
+	Undoes     int64          `json:"undoes,omitempty"`
 	Policy     string         `json:"policy"`
 	Result     string         `json:"result,omitempty"`
 	Error      string         `json:"error,omitempty"`
@@ -219,7 +227,7 @@ func runsJSON(runs []ledger.Run) []runJSON {
 	for i := range runs {
 		r := &runs[i]
 		out[i] = runJSON{
-			Run: r.ID, Started: stamp(r.Started), Finished: stamp(r.Finished), Mode: string(r.Mode), Policy: string(r.Policy),
+			Run: r.ID, Started: stamp(r.Started), Finished: stamp(r.Finished), Mode: string(r.Mode), Undoes: r.Undoes, Policy: string(r.Policy),
 			Result: string(r.Result), Error: r.Error, PlanHash: r.PlanHash, ConfigHash: r.ConfigHash, User: r.Actor.User, Host: r.Actor.Host,
 			Version: r.Actor.Version, Outcomes: map[string]int{},
 		}

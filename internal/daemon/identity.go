@@ -33,9 +33,13 @@ func (a *App) Approve(ctx context.Context, hash string, lasts time.Duration) err
 	if err = errors.Join(err, l.Close()); err != nil {
 		return err
 	}
+	how := "The next run writes those that it plans again unchanged."
+	if plan.Undoes != 0 {
+		how = "`ppms-syncd apply FILE`, with the file of this plan, writes them."
+	}
 	p := &printer{out: a.Out, colour: a.Colour}
-	p.printf("Approved until %s: %s (%d deactivations, %d revocations) of plan %s. The next run writes those that it plans again unchanged.\n",
-		clock(a.Now().Add(lasts)), count(len(plan.Changes), "change", "changes"), plan.Summary.Deactivations, plan.Summary.Revocations, plan.Hash)
+	p.printf("Approved until %s: %s (%d deactivations, %d revocations) of plan %s. %s\n", clock(a.Now().Add(lasts)),
+		count(len(plan.Changes), "change", "changes"), plan.Summary.Deactivations, plan.Summary.Revocations, plan.Hash, how)
 	if plan.Tripped(reconcile.Shrink) {
 		p.printf("Accepted as the new size of the directory: %s, %s.\n", count(plan.Directory.People, "person", "people"),
 			count(plan.Directory.Groups, "group", "groups"))

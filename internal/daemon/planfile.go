@@ -128,7 +128,8 @@ func oddRight(c *reconcile.Change) string {
 }
 
 // only narrows a fresh plan to what a saved one has. What the fresh one would not do any more, exactly so, is stale; what it
-// would do beyond is left for another run. The file serves as a list of changes: what is carried out is the fresh plan's.
+// would do beyond is left for another run. The file serves as a list of changes: what is carried out is the fresh plan's. The fresh
+// plan of an undo looks at what each change starts from, and at nothing else.
 func only(file *reconcile.Plan, fresh reconcile.Plan) reconcile.Plan {
 	planned := make(map[string]*reconcile.Change, len(fresh.Changes))
 	for i := range fresh.Changes {
@@ -143,6 +144,9 @@ func only(file *reconcile.Plan, fresh reconcile.Plan) reconcile.Plan {
 		}
 		c.Held, c.Approved = "", false
 		c.Outcome, c.Detail = reconcile.Stale, "a fresh plan does not have this change"
+		if file.Undoes != 0 {
+			c.Detail = fmt.Sprintf("it is no longer as run %d left it", file.Undoes)
+		}
 	}
 	fresh.Changes, fresh.Hash = changes, file.Hash
 	return fresh

@@ -46,7 +46,7 @@ func (r *run) readPPMSChecked(ctx context.Context) (*reconcile.PPMS, error) {
 	for i := range users {
 		side.Accounts = append(side.Accounts, users[i].Account)
 	}
-	systems := reconcile.RuledSystems(r.Config.Settings(), side.Systems, r.memory)
+	systems := r.systems(side)
 	side.Rights, err = r.reader.AllSystemRights(ctx, systems, r.progress("rights", len(systems)))
 	return side, err
 }

@@ -30,6 +30,9 @@ type run struct {
 
 	file    *reconcile.Plan // apply exactly this plan, if set
 	approve string          // hash that was approved on the command line
+
+	undoes  int64              // the run that this one undoes; 0 for a sync
+	journal []reconcile.Change // what that one wrote
 }
 
 // Report is what a run found and did.
@@ -40,6 +43,7 @@ type Report struct {
 	Unmatched []string `json:"-"` // active accounts that nobody in the directory is linked to
 	Leaving   []Leaver `json:"-"` // who is on the way out, but not yet
 	FirstRun  bool     `json:"-"` // the ledger had nothing
+	HeldSince int      `json:"-"` // fields and rights that are held since this undo
 	wrote     bool
 }
 
@@ -53,6 +57,9 @@ func (r *run) do(ctx context.Context) (report *Report, err error) {
 	}
 	if err := r.recall(ctx); err != nil {
 		return nil, err
+	}
+	if r.undoes != 0 {
+		return r.takeBack(ctx)
 	}
 	directory, err := r.readDirectory(ctx)
 	if err != nil {
@@ -89,6 +96,9 @@ func (r *run) decide(ctx context.Context, directory *ldapsrc.Result, side *recon
 	settings := r.Config.Settings()
 	reconcile.Judge(&plan, settings.Guards, r.memory, r.Now())
 	r.logGuards(&plan)
+	if r.undoes != 0 {
+		return &Report{Plan: plan, Run: r.id}, seen, nil
+	}
 	links := slices.Concat(r.memory.Links, seen.Linked)
 	report := &Report{
 		Plan: plan, Run: r.id, FirstRun: r.memory.Baseline.At.IsZero(),
@@ -155,11 +165,15 @@ func request(m reconcile.Memory, about string) ldapsrc.Request {
 	}
 }
 
-func (r *run) compute(directory *ldapsrc.Result, side *reconcile.PPMS) (reconcile.Plan, reconcile.Observations) {
-	plan, seen := reconcile.Compute(reconcile.Input{
-		Now: r.Now().UTC().Truncate(time.Millisecond), Settings: r.Config.Settings(), Directory: directory.Directory, PPMS: *side,
-		Memory: r.memory,
-	})
+func (r *run) compute(directory *ldapsrc.Result, side *reconcile.PPMS) (plan reconcile.Plan, seen reconcile.Observations) {
+	if r.undoes != 0 {
+		plan = r.inverse(side)
+	} else {
+		plan, seen = reconcile.Compute(reconcile.Input{
+			Now: r.Now().UTC().Truncate(time.Millisecond), Settings: r.Config.Settings(), Directory: directory.Directory, PPMS: *side,
+			Memory: r.memory,
+		})
+	}
 	plan.ConfigHash = r.Config.Hash()
 	if r.file != nil {
 		plan = only(r.file, plan)

@@ -206,8 +206,12 @@ func guardSentence(g reconcile.GuardResult) string {
 
 // verdict ends the report: both sides in numbers, what became of the plan, and what to do next.
 func (p *printer) verdict(r *Report, saved string) {
-	p.printf("\nDirectory: %s, %s. PPMS: %s, %d active, of these %d managed and %d unmatched.\n", count(r.Directory.People, "person", "people"),
-		count(r.Directory.Groups, "group", "groups"), count(r.PPMS.Accounts, "account", "accounts"), r.PPMS.Active, r.PPMS.Managed, r.PPMS.Unmatched)
+	read := fmt.Sprintf("Directory: %s, %s.", count(r.Directory.People, "person", "people"), count(r.Directory.Groups, "group", "groups"))
+	if r.Undoes != 0 {
+		read = fmt.Sprintf("To undo run %d.", r.Undoes)
+	}
+	p.printf("\n%s PPMS: %s, %d active, of these %d managed and %d unmatched.\n", read, count(r.PPMS.Accounts, "account", "accounts"), r.PPMS.Active,
+		r.PPMS.Managed, r.PPMS.Unmatched)
 	if r.FirstRun {
 		p.printf("This is the first run with this ledger: rights and deactivations of before count as staff's.\n")
 	}
@@ -219,6 +223,9 @@ func (p *printer) verdict(r *Report, saved string) {
 	case len(r.Changes) == 0 && r.Holds():
 		p.printf("There is nothing to write, but a guard doubts the read. Plan %s\n", r.Hash)
 		p.next(r, saved)
+		return
+	case len(r.Changes) == 0 && r.Undoes != 0:
+		p.printf("Nothing of run %d is left to undo.\n", r.Undoes)
 		return
 	case len(r.Changes) == 0 && len(r.Issues) == 0:
 		p.printf("%s\n", p.paint(text.FgGreen, "In sync: nothing to do."))
@@ -247,6 +254,10 @@ func (p *printer) next(r *Report, saved string) {
 	if r.Run != 0 && len(r.Changes) > 0 {
 		p.printf("Run %d: %s.\n", r.Run, outcomesWord(r.totals().Outcomes))
 	}
+	if r.HeldSince > 0 {
+		p.printf("Held, so that no run does it again, %s: ppms-syncd release LOGIN, or release --run %d, ends that.\n",
+			count(r.HeldSince, "field or right", "fields and rights"), r.Undoes)
+	}
 	switch waits := held > 0 || r.Tripped(reconcile.Shrink); {
 	case r.DryRun:
 	case r.Tripped(reconcile.MinPeople):
@@ -256,6 +267,8 @@ func (p *printer) next(r *Report, saved string) {
 	case r.Run != 0:
 	case saved != "":
 		p.printf("Nothing was written. To do it: ppms-syncd apply %s\n", saved)
+	case r.Undoes != 0:
+		p.printf("Nothing was written. To do it: save the plan with -o FILE, then ppms-syncd apply FILE\n")
 	default:
 		p.printf("Nothing was written. To do it: ppms-syncd apply\n")
 	}
@@ -265,6 +278,8 @@ func (p *printer) next(r *Report, saved string) {
 func howToApprove(r *Report, saved string, held int) string {
 	hash := shortHash(r.Hash)
 	switch {
+	case r.Run != 0 && r.Undoes != 0:
+		return fmt.Sprintf("When you have looked at what is held: ppms-syncd apply FILE --approve %s, with the file of this plan.", hash)
 	case r.Run != 0:
 		return fmt.Sprintf("When you have looked at what is held: ppms-syncd approve %s, and the next run does it.", hash)
 	case saved != "":

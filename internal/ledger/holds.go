@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
 	"ppms-syncd/internal/reconcile"
@@ -78,4 +79,46 @@ func moveHolds(ctx context.Context, tx *sql.Tx, moved map[reconcile.Key]reconcil
 		}
 	}
 	return nil
+}
+
+// holdUndone keeps later runs from doing again what a run has undone: that field or right is held until somebody releases
+// it. To undo an undo ends that hold instead, as it ends all else that the undo did.
+func holdUndone(ctx context.Context, tx *sql.Tx, run int64, c *reconcile.Change, at time.Time) error {
+	undone, err := undoneBy(ctx, tx, run)
+	if err != nil || undone == 0 {
+		return err
+	}
+	again, err := undoesAnUndo(ctx, tx, undone)
+	if err != nil {
+		return err
+	}
+	for _, field := range c.Touches() {
+		h := reconcile.Hold{Key: reconcile.KeyOf(c.Login), Field: field, Run: undone, Reason: fmt.Sprintf("run %d was undone by run %d", undone, run)}
+		if again {
+			_, err = execute(ctx, tx, `DELETE FROM holds WHERE key = ? AND field = ? AND run = (SELECT undoes FROM runs WHERE id = ?)`,
+				string(h.Key), field, undone)
+		} else {
+			err = hold(ctx, tx, h, at)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// undoneBy is the run that a run undoes; 0 if it undoes none.
+func undoneBy(ctx context.Context, tx *sql.Tx, run int64) (undone int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT coalesce((SELECT undoes FROM runs WHERE id = ?), 0)`, run).Scan(&undone)
+	return undone, err
+}
+
+// undoesAnUndo says whether a run, which is to be undone, made holds: an undo does, the undo of an undo does not, and so on.
+func undoesAnUndo(ctx context.Context, tx *sql.Tx, run int64) (held bool, err error) {
+	for {
+		if run, err = undoneBy(ctx, tx, run); err != nil || run == 0 {
+			return held, err
+		}
+		held = !held
+	}
 }

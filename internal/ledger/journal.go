@@ -60,7 +60,7 @@ func (l *Ledger) enter(ctx context.Context, run int64, c reconcile.Change, outco
 }
 
 // Settle stores the outcome of an intent and, with it in one transaction, what an applied change means for ownership: see
-// the method own. An entry can be settled once; one in doubt a second time. The same outcome again does nothing.
+// the function own, and holdUndone for an undo. An entry can be settled once; one in doubt a second time. The same outcome again does nothing.
 func (l *Ledger) Settle(ctx context.Context, entry int64, outcome reconcile.Outcome, detail string, at time.Time) error {
 	if outcome == "" || outcome == reconcile.HeldBack {
 		return plain("ledger %s: outcome %q of a change that was sent", l.path, outcome)
@@ -88,7 +88,10 @@ func (l *Ledger) Settle(ctx context.Context, entry int64, outcome reconcile.Outc
 				return err
 			}
 		}
-		return own(ctx, tx, before.Run, &before.Change, at)
+		if err := own(ctx, tx, before.Run, &before.Change, at); err != nil {
+			return err
+		}
+		return holdUndone(ctx, tx, before.Run, &before.Change, at)
 	})
 }
 

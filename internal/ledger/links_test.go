@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -198,4 +199,42 @@ func TestHoldsFollowARenamedAccount(t *testing.T) {
 	if diff := cmp.Diff(want, memory(t, l).Holds); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestWhatIsUndoneIsHeld: an applied undo holds field by field; the undo of an undo lifts that, and its undo holds again.
+func TestWhatIsUndoneIsHeld(t *testing.T) {
+	l := newLedger(t)
+	first := begin(t, l, Apply)
+	fields := reconcile.Change{Kind: reconcile.UpdateUser, Login: "Ann", Fields: map[string]reconcile.Value{"email": {From: new("b"), To: "a"}, "lname": {From: new("b"), To: "a"}}}
+	write := func(run int64, outcome reconcile.Outcome, changes ...reconcile.Change) {
+		t.Helper()
+		for _, c := range changes {
+			ok(t, l.Settle(t.Context(), must(l.Intend(t.Context(), run, c, t0)), outcome, "", t0))
+		}
+	}
+	held := func(run int64, want ...string) {
+		t.Helper()
+		var got []string
+		for _, h := range memory(t, l).Holds {
+			got = append(got, string(h.Key)+" "+h.Field)
+			if h.Run != run || !h.At.Equal(t0) || !strings.Contains(h.Reason, "was undone by run") {
+				t.Errorf("%+v", h)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	write(first, reconcile.Applied, fields, grantChange("bob", 12, "", "A"))
+	held(0)
+	undo := undoing(t, l, first)
+	write(undo, reconcile.NotApplied, activeChange("cyd", "true", "false"))
+	write(undo, reconcile.Applied, fields, grantChange("bob", 12, "A", "D"), activeChange("dan", "true", "false"))
+	held(first, "ann email", "ann lname", "bob system:12", "dan active")
+	undoUndo := undoing(t, l, undo)
+	write(undoUndo, reconcile.Applied, fields, grantChange("bob", 12, "D", "A"))
+	held(first, "dan active")
+	_ = must(l.Release(t.Context(), "dan", someone, t0))
+	write(undoing(t, l, undoUndo), reconcile.Applied, fields)
+	held(undoUndo, "ann email", "ann lname")
 }

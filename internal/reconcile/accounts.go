@@ -11,14 +11,7 @@ import (
 
 // decideAccounts plans new accounts, field updates and reactivations.
 func (c *comparison) decideAccounts() {
-	units := make(map[string]string, len(c.PPMS.Units))
-	for _, unit := range c.PPMS.Units {
-		key := loose(unit)
-		if known, ok := units[key]; !ok || unit < known {
-			units[key] = unit
-		}
-	}
-	emails := c.indexEmails()
+	units, emails := c.indexUnits(), c.indexEmails()
 	for i := range c.subjects {
 		s := &c.subjects[i]
 		switch {
@@ -32,6 +25,18 @@ func (c *comparison) decideAccounts() {
 			c.decideFields(s, units, emails)
 		}
 	}
+}
+
+// indexUnits finds PPMS's own spelling of a unit.
+func (c *comparison) indexUnits() map[string]string {
+	units := make(map[string]string, len(c.PPMS.Units))
+	for _, unit := range c.PPMS.Units {
+		key := loose(unit)
+		if known, ok := units[key]; !ok || unit < known {
+			units[key] = unit
+		}
+	}
+	return units
 }
 
 // decideNew plans an account for somebody who has none.

@@ -19,7 +19,10 @@ func Judge(p *Plan, guards GuardSettings, m Memory, now time.Time) {
 		c.Approved, c.Held = ok && now.Before(until), "" // a plan that was read from a file may say anything
 	}
 	readHeld := Guard("")
-	p.Guards = readGuards(guards, m.Baseline, p.Directory.People, p.Directory.Groups)
+	p.Guards = nil
+	if p.Undoes == 0 { // else no directory was read
+		p.Guards = readGuards(guards, m.Baseline, p.Directory.People, p.Directory.Groups)
+	}
 	for _, g := range p.Guards {
 		if g.Tripped {
 			readHeld = g.Name

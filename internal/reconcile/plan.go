@@ -195,6 +195,8 @@ const (
 	// These wait for a person.
 	NeedsApproval IssueKind = "needs-approval"
 	OnHold        IssueKind = "held"
+	// Of undo: somebody changed it since, or it must not be written.
+	NotUndone IssueKind = "not-undone"
 )
 
 // GuardResult is what a guard saw.
@@ -212,6 +214,7 @@ type Plan struct {
 	CreatedAt  time.Time     `json:"created_at"`
 	ConfigHash string        `json:"config_hash"`
 	Policy     Policy        `json:"policy"`
+	Undoes     int64         `json:"undoes,omitempty"` // the run that this plan undoes; it read no directory
 	Directory  DirectoryInfo `json:"directory"`
 	PPMS       PPMSInfo      `json:"ppms"`
 	Changes    []Change      `json:"changes"`
