@@ -253,15 +253,12 @@ func (a *App) newRun(ctx context.Context) (*run, error) {
 
 // conclude stores how the run ended, however it ended, and forgets what is older than ledger.keep.
 func (r *run) conclude(ctx context.Context, report *Report, failure error) error {
-	result := ledger.RunResult{Finished: r.Now(), Result: ledger.Failed}
+	result := ledger.RunResult{Finished: r.Now(), Result: resultOf(report, failure)}
 	if report != nil {
-		result.Result, result.PlanHash, result.Totals = report.result(), report.Hash, report.totals()
+		result.PlanHash, result.Totals = report.Hash, report.totals()
 	}
 	if failure != nil {
 		result.Error = failure.Error()
-		if result.Result = ledger.Failed; report != nil && report.wrote {
-			result.Result = ledger.Partial
-		}
 	}
 	ctx = context.WithoutCancel(ctx) // the run may have been stopped, and its end must be on record all the same
 	r.Log.Info("run finished", zap.Int64("run", r.id), zap.String("result", string(result.Result)), zap.String("plan", result.PlanHash),
@@ -273,6 +270,19 @@ func (r *run) conclude(ctx context.Context, report *Report, failure error) error
 	}
 	_, err := r.ledger.Prune(ctx, r.Now().Add(-time.Duration(r.Config.Ledger.Keep)))
 	return err
+}
+
+// resultOf is the word for how a run ended, for the ledger, the metrics and systemd.
+func resultOf(r *Report, failure error) ledger.Result {
+	switch {
+	case r == nil:
+		return ledger.Failed
+	case failure == nil:
+		return r.result()
+	case r.wrote:
+		return ledger.Partial
+	}
+	return ledger.Failed
 }
 
 func (a *App) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {

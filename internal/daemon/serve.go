@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/robfig/cron/v3"
@@ -43,9 +44,10 @@ type service struct {
 	busy    sync.Mutex     // held by the run that is under way
 	runs    sync.WaitGroup // those that cron did not start
 
-	mu    sync.Mutex
-	app   App // with the present configuration
-	entry cron.EntryID
+	mu       sync.Mutex
+	app      App // with the present configuration
+	entry    cron.EntryID
+	standing standing
 }
 
 // Serve runs on schedule until the context ends. A run that fails, even by a panic, is a failed run and not the end of the daemon.
@@ -110,9 +112,12 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 	s.schedule(s.app.Config)
 	s.cron.Start()
 	s.app.Log.Info("serving", zap.Stringer("address", listener.Addr()), zap.Bool("dry_run", s.options.DryRun || s.app.Config.DryRun))
+	s.tell(systemd.SdNotifyReady)
 	if s.options.Ready != nil {
 		s.options.Ready(listener.Addr())
 	}
+	pulse, still := s.pulse()
+	defer still()
 	if s.options.RunNow {
 		s.runs.Go(s.tick)
 	}
@@ -125,6 +130,8 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 			alive = false
 		case <-s.options.Reload:
 			_ = s.reload() // logged, and a metric says so
+		case <-pulse:
+			s.feed()
 		}
 	}
 	return errors.Join(err, s.stop(ctx, server))
@@ -133,6 +140,7 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 // stop ends the run that is under way, which finishes the write in flight. Until then the listener still answers.
 func (s *service) stop(ctx context.Context, server *http.Server) error {
 	s.app.Log.Info("stopping")
+	s.tell(systemd.SdNotifyStopping)
 	s.cancel()
 	quiet := make(chan struct{})
 	go func() {
@@ -192,7 +200,10 @@ func (s *service) tick() {
 	if s.options.DryRun || app.Config.DryRun {
 		mode = ledger.DryRun
 	}
-	if _, err := app.apply(s.ctx, mode, nil, ""); err != nil {
+	end := s.begun(&app)
+	report, err := app.apply(s.ctx, mode, nil, "")
+	end(report, err)
+	if err != nil {
 		app.Log.Error("run failed", zap.Error(err))
 	}
 }
@@ -200,10 +211,12 @@ func (s *service) tick() {
 func (s *service) skip(app *App, why string) {
 	app.Metrics.finished(skipped, nil, app.Now())
 	app.Log.Warn("run skipped", zap.String("reason", why))
+	s.tell() // when the next one is
 }
 
 // reload reads the configuration again. A bad one is refused and the old one stays.
-func (s *service) reload() error {
+func (s *service) reload() (err error) {
+	defer s.reloading()(&err)
 	app := s.present()
 	next, err := s.options.Load()
 	if err == nil && (next.Ledger.Path != app.Config.Ledger.Path || next.HTTP != app.Config.HTTP) {
