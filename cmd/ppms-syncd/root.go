@@ -50,7 +50,7 @@ func execute(ctx context.Context, args []string, s streams) (code int) {
 		return daemon.ExitOK
 	}
 	if exit, ok := errors.AsType[*daemon.ExitError](err); !ok || exit.Err != nil {
-		_, _ = fmt.Fprintf(s.err, "ppms-syncd: %s\n", daemon.Harmless(err.Error())) // where else would it be said that this failed
+		complain(s.err, daemon.Harmless(err.Error()))
 	}
 	return daemon.ExitCode(err)
 }
@@ -230,6 +230,9 @@ func (p *program) logger(level, format string) (*zap.Logger, error) {
 	if format == "console" {
 		c.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(c)
+	}
+	if journalled() {
+		encoder = prioritised{encoder}
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(p.err), least)), nil
 }
