@@ -13,8 +13,8 @@
 //
 // # Who may read it
 //
-// The file has mode 0600 and belongs to the user of the service; root may do everything, and what root creates in a directory
-// of another user is given to that user. SQLite keeps two files beside a ledger in use, ledger.db-wal and ledger.db-shm. They
+// The file has mode 0600 and belongs to the user of the service. Root may do everything, and opens the files of another user's
+// directory as that user. SQLite keeps two files beside a ledger in use, ledger.db-wal and ledger.db-shm. They
 // are left in place when the ledger is closed, because a reader that may not write to the directory could not make them: thus
 // a group that is let in (directory 0750, the three files 0640) can plan, explain and list with mere read permission. A ledger
 // on a medium that is mounted read-only can be read as long as these files came along.

@@ -52,7 +52,11 @@ func lock(path, what string) (*Lock, error) {
 	if err := createFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0) //nolint:gosec // G304: beside the configured path
+	var file *os.File
+	err = asOwner(filepath.Dir(path), func() (err error) {
+		file, err = os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0) //nolint:gosec // G304: beside the configured path
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("lock file %s cannot be used: run as the user of the service or as root: %w", path, err)
 	}

@@ -115,36 +115,23 @@ func prepare(path string) error {
 	return check(path, 6)
 }
 
-// createFile makes an empty file for the owner alone. What root makes in somebody else's directory belongs to that one, or
-// the service could not open what an administrator's `apply` began.
+// createFile makes an empty file for the owner of its directory alone.
 func createFile(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("%s needs a directory that cannot be made: make it, owned by the user of the service: %w", path, err)
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // G304: the configured path
-	if errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err != nil {
+	err := asOwner(dir, func() error {
+		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // G304: the configured path
+		if err != nil {
+			return err
+		}
+		return file.Close()
+	})
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s cannot be made: the user that runs ppms-syncd needs to write to %s: %w", path, dir, err)
 	}
-	return errors.Join(giveAway(file, dir), file.Close())
-}
-
-func giveAway(file *os.File, dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || owner.Uid == 0 {
-		return nil
-	}
-	return file.Chown(int(owner.Uid), int(owner.Gid))
+	return err
 }
 
 // check looks at the file without opening it: to close it again would release all locks that this process has on it.
@@ -208,18 +195,24 @@ func connect(path, mode string, patience time.Duration, connections int) (*sql.D
 	if err != nil {
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
 	}
-	db := sql.OpenDB(lasting{connector})
+	db := sql.OpenDB(lasting{connector, filepath.Dir(path)})
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	return db, nil
 }
 
 // lasting keeps the -wal and -shm files when the last connection is closed: see the package's doc on who may read.
-type lasting struct{ driver.Connector }
+type lasting struct {
+	driver.Connector
+	dir string // of the ledger
+}
 
 // Connect opens a connection.
-func (c lasting) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
+func (c lasting) Connect(ctx context.Context) (conn driver.Conn, err error) {
+	err = asOwner(c.dir, func() (err error) {
+		conn, err = c.Connector.Connect(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

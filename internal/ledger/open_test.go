@@ -283,24 +283,55 @@ func TestReadersOfAGroup(t *testing.T) {
 	}
 }
 
-// TestRootInAnothersDirectory runs as root only.
+// TestRootInAnothersDirectory runs as root only: what root makes beside a service belongs to the service, and what the service
+// has put there leads root nowhere.
 func TestRootInAnothersDirectory(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	dir := t.TempDir()
+	base := must(os.MkdirTemp("", "ledger")) //nolint:usetesting // t.TempDir is closed to others
+	defer os.RemoveAll(base)
+	ok(t, os.Chmod(base, 0o755))
+	dir := filepath.Join(base, "var")
+	ok(t, os.Mkdir(dir, 0o700))
 	ok(t, os.Chown(dir, 65534, 65533))
 	path := filepath.Join(dir, "ledger.db")
 	lock := must(LockRun(path))
 	l := must(Open(t.Context(), path))
 	begin(t, l, Apply)
-	for _, suffix := range []string{"", "-wal", "-shm", ".run.lock"} {
-		if owner := must(os.Stat(path + suffix)).Sys().(*syscall.Stat_t); owner.Uid != 65534 || owner.Gid != 65533 {
-			t.Errorf("ledger.db%s belongs to %d:%d", suffix, owner.Uid, owner.Gid)
+	owned := func() {
+		t.Helper()
+		for _, suffix := range []string{"", "-wal", "-shm", ".run.lock"} {
+			if owner := must(os.Stat(path + suffix)).Sys().(*syscall.Stat_t); owner.Uid != 65534 || owner.Gid != 65533 {
+				t.Errorf("ledger.db%s belongs to %d:%d", suffix, owner.Uid, owner.Gid)
+			}
 		}
 	}
+	owned()
 	ok(t, l.Close())
 	ok(t, lock.Unlock())
+	for _, suffix := range []string{"-wal", "-shm"} {
+		ok(t, os.Remove(path+suffix))
+	}
+	r := must(OpenReadOnly(t.Context(), path))
+	must(r.Runs(t.Context(), 0))
+	ok(t, r.Close())
+	owned()
+
+	private := filepath.Join(base, "private")
+	ok(t, os.WriteFile(private, nil, 0o600))
+	ok(t, os.Remove(path))
+	ok(t, os.Symlink(private, path))
+	if _, err := Open(t.Context(), path); err == nil {
+		t.Error("root follows a link of the service to a file of its own")
+	}
+	ok(t, os.WriteFile(filepath.Join(base, "mine"), nil, 0o600)) // and is itself again
+	if info := must(os.Stat(private)); info.Size() != 0 {
+		t.Errorf("it wrote %d bytes there", info.Size())
+	}
+	if owner := must(os.Stat(filepath.Join(base, "mine"))).Sys().(*syscall.Stat_t); owner.Uid != 0 {
+		t.Errorf("root makes files of user %d afterwards", owner.Uid)
+	}
 }
 
 func TestMigrations(t *testing.T) {
