@@ -5,6 +5,8 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS   = -s -w -X main.version=$(VERSION)
 # Tools are pinned here, apart from go.mod, so that they do not choose the program's modules.
 GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+NFPM      = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
+CYCLONEDX = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 export CGO_ENABLED ?= 0
 
@@ -28,6 +30,23 @@ deps: ## install what the tests need (Debian; says what is missing if it may not
 test: deps ## all tests, with the race detector and real directories
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
 
+.PHONY: test-systemd
+test-systemd: deps deb ## units and package under a real systemd in a container (root)
+	scripts/systemd/check
+	scripts/systemd/test
+
+.PHONY: deb
+deb: bin/nfpm ## a Debian package for this machine, in dist/
+	scripts/release deb $(shell $(GO) env GOARCH)
+
+.PHONY: release
+release: bin/nfpm bin/cyclonedx-gomod ## what is published: archives and packages for amd64 and arm64, SBOM, checksums
+	scripts/release all
+
+.PHONY: reproducible
+reproducible: bin/nfpm bin/cyclonedx-gomod ## a release made twice, compared byte for byte
+	scripts/reproducible
+
 .PHONY: bench
 bench: ## the benchmarks, side by side
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/...
@@ -38,6 +57,12 @@ fuzz: ## each fuzz target for 20 seconds
 
 bin/golangci-lint: Makefile
 	GOBIN=$(CURDIR)/bin $(GO) install $(GOLANGCI)
+
+bin/nfpm: Makefile
+	GOBIN=$(CURDIR)/bin $(GO) install $(NFPM)
+
+bin/cyclonedx-gomod: Makefile
+	GOBIN=$(CURDIR)/bin $(GO) install $(CYCLONEDX)
 
 .PHONY: lint
 lint: bin/golangci-lint ## the house rules: go vet, golangci-lint, tidy go.mod

@@ -1,3 +1,5 @@
+//go:build !man
+
 // Command ppms-syncd keeps PPMS, the booking and billing system of core facilities, in step with an LDAP directory.
 //
 // This package turns words on the command line into calls of internal/daemon, and errors into exit codes. It decides nothing.
