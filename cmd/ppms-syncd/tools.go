@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"ppms-syncd/configs"
 	"ppms-syncd/internal/config"
 	"ppms-syncd/internal/daemon"
 )
@@ -17,9 +19,14 @@ func (p *program) configCommand() *cobra.Command {
 	}
 	c.AddCommand(
 		&cobra.Command{
-			Use: "example", Short: "Print a commented configuration", Args: noArgs,
-			RunE: func(*cobra.Command, []string) error {
-				_, err := p.out.Write(config.Example())
+			Use: "example [PROFILE]", Short: "Print a commented configuration", Args: atMost(1), ValidArgs: configs.Profiles(),
+			Long: "Prints a configuration with every key, or a short one for a kind of directory: " + strings.Join(configs.Profiles(), ", ") + ".",
+			RunE: func(_ *cobra.Command, args []string) error {
+				text := config.Example(strings.Join(args, ""))
+				if text == nil {
+					return misuse(fmt.Errorf("there is no example for %q; there are %s", args[0], strings.Join(configs.Profiles(), ", ")))
+				}
+				_, err := p.out.Write(text)
 				return err
 			},
 		},

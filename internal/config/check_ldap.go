@@ -9,19 +9,22 @@ import (
 	"ppms-syncd/internal/ldapsrc"
 )
 
-// openLDAP is the profile whose defaults are known here.
-const openLDAP = "openldap"
+// Profiles of which more is known than their defaults.
+const (
+	activeDirectory = "active-directory"
+	freeIPA         = "freeipa"
+)
 
 func (k *checker) ldap() {
 	c := k.c.LDAP
-	if c.Profile != openLDAP {
-		k.fail("ldap.profile", "%s is not supported yet; use %s", c.Profile, openLDAP)
-	}
 	plain := false // ldap:// is among the URLs
 	for i, u := range c.URLs {
 		path := fmt.Sprintf("ldap.urls[%d]", i)
 		if err := checkServerURL(u, c.StartTLS); err != nil && k.sound(path) {
 			k.fail(path, "%v", err)
+		}
+		if c.Profile == activeDirectory && globalCatalog(u) && k.sound(path) {
+			k.fail(path, "is the global catalog, which has only a part of each entry and of each group: leave the port out")
 		}
 		plain = plain || strings.HasPrefix(strings.ToLower(u), "ldap://")
 	}
@@ -49,6 +52,9 @@ func (k *checker) searches() {
 	if k.sound("ldap.users.base") {
 		k.dn("ldap.users.base", c.Users.Base)
 	}
+	if c.Profile == freeIPA && c.Users.Base != "" && !strings.HasPrefix(strings.ToLower(c.Users.Base), "cn=users,cn=accounts,") && !k.wrong["ldap.users.base"] {
+		k.odd("ldap.users.base", "preserved and staged users of FreeIPA are elsewhere in the tree: the base of those who work is cn=users,cn=accounts,…")
+	}
 	k.filter("ldap.users.filter", c.Users.Filter)
 	k.attribute("ldap.users.id", c.Users.ID, "")
 	k.c.compiled.disabled = k.condition("ldap.users.disabled.cel", c.Users.Disabled.CEL)
@@ -58,6 +64,12 @@ func (k *checker) searches() {
 	k.filter("ldap.groups.filter", c.Groups.Filter)
 	k.attribute("ldap.groups.name", c.Groups.Name, "")
 	k.attribute("ldap.groups.member", c.Groups.Member, "")
+}
+
+// globalCatalog says whether a URL has one of the ports on which Active Directory serves the whole forest.
+func globalCatalog(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && (u.Port() == "3268" || u.Port() == "3269")
 }
 
 // ldapURL says whether a reference to another server looks as servers write them.

@@ -64,7 +64,7 @@ func Parse(name string, data []byte, dirs Dirs) (*Config, error) {
 		w.report("", place{bad.line, bad.column, nil}, "%s", bad.message)
 		return nil, &w.problems
 	}
-	c := defaults()
+	c := defaults(profileOf(root))
 	c.dirs = dirs
 	w.mapping("", root, reflect.ValueOf(c).Elem())
 	check := &checker{walker: w, c: c}
@@ -87,5 +87,6 @@ func Parse(name string, data []byte, dirs Dirs) (*Config, error) {
 	return c, nil
 }
 
-// Example is a commented configuration that loads, for ppms-syncd config example.
-func Example() []byte { return configs.Example() }
+// Example is a commented configuration that loads, for ppms-syncd config example: one with every key, or a short one for a kind
+// of directory. It is nil if there is none of that name.
+func Example(profile string) []byte { return configs.Example(profile) }

@@ -1,23 +1,30 @@
 package config
 
-import "time"
+import (
+	"time"
 
-// defaults is what a file without any key means, for an OpenLDAP directory. Lists are never nil, so that a list left out and
-// an empty one are the same.
-func defaults() *Config {
+	"github.com/goccy/go-yaml/ast"
+
+	"ppms-syncd/internal/ldapsrc"
+)
+
+// defaults is what a file means that has no key but ldap.profile. Lists are never nil, so that a list left out and an empty one
+// are the same.
+func defaults(profile string) *Config {
+	p := ldapsrc.Profiles()[profile]
 	limit := Limit{Count: 50, Percent: 10, Floor: 5}
 	return &Config{
 		Schedule:   "*/30 * * * *",
 		TimeZone:   "UTC",
 		RunTimeout: Duration(30 * time.Minute),
 		LDAP: LDAP{
-			Profile:   openLDAP,
+			Profile:   profile,
 			URLs:      []string{},
 			Bind:      Bind{Method: "simple"},
 			Timeout:   Duration(time.Minute),
 			PageSize:  500,
-			Users:     UserSearch{Filter: "(objectClass=inetOrgPerson)", ID: "entryUUID", Disabled: Expr{"false"}},
-			Groups:    GroupSearch{Filter: "(objectClass=groupOfNames)", Name: "cn", Member: "member", Nested: true},
+			Users:     UserSearch{Filter: p.Users.Filter, ID: p.Users.ID, Disabled: Expr{Expression(p.Disabled)}},
+			Groups:    GroupSearch(p.Groups),
 			Referrals: []string{},
 			Canaries:  []string{},
 		},
@@ -43,4 +50,28 @@ func defaults() *Config {
 		HTTP:   HTTP{Listen: "127.0.0.1:9475"},
 		Log:    Log{Level: "info", Format: "json"},
 	}
+}
+
+// profileOf looks for ldap.profile before anything else is read, since it decides the defaults. A name that is none is reported
+// later, by the walk.
+func profileOf(root *ast.MappingNode) string {
+	section, _ := valueOf(root, "ldap").(*ast.MappingNode)
+	if name, ok := textOf(valueOf(section, "profile")); ok {
+		if _, known := ldapsrc.Profiles()[name]; known {
+			return name
+		}
+	}
+	return ldapsrc.OpenLDAP
+}
+
+func valueOf(m *ast.MappingNode, key string) ast.Node {
+	if m == nil {
+		return nil
+	}
+	for _, kv := range m.Values {
+		if kv.Key.GetToken().Value == key {
+			return kv.Value
+		}
+	}
+	return nil
 }

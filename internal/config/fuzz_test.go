@@ -12,7 +12,7 @@ import (
 )
 
 func FuzzParse(f *testing.F) {
-	f.Add(Example())
+	f.Add(Example(""))
 	f.Add([]byte(ruled))
 	for _, s := range []string{"", "a", "{", "policy: [", "? {a: b}\n: c", "[a]: b", "- - - a", "a: &a [*a]", "\x00", "\xff", "%YAML 1.2\n---\n", "a: |9\n x", "a: \"\\u12\"", "policy: >\n", "<<: {}\n", "a: {b}", "{a, b: c}", "\r\r\n"} {
 		f.Add([]byte(s))

@@ -29,7 +29,7 @@ type Config struct {
 
 // LDAP says which directory is read, and how.
 type LDAP struct {
-	Profile   string      `json:"profile" jsonschema:"enum=openldap,enum=posix,enum=active-directory,enum=389ds,enum=freeipa" jsonschema_description:"Kind of directory: it decides the defaults of this section."`
+	Profile   string      `json:"profile" jsonschema:"enum=openldap,enum=posix,enum=active-directory,enum=389ds,enum=freeipa" jsonschema_description:"Kind of directory: it decides the defaults of users and groups, and what else is known of it."`
 	URLs      []string    `json:"urls" jsonschema:"required,minItems=1,minLength=1" jsonschema_description:"Servers, tried in turn; a run reads from one. ldaps://host, ldap://host with start_tls, or ldapi:///path/of/socket."`
 	StartTLS  bool        `json:"start_tls" jsonschema_description:"Start TLS on ldap:// connections. Without it ldap:// is refused unless the host is loopback."`
 	TLS       TLS         `json:"tls" jsonschema_description:"Whom to trust, and who we are. Certificates are always verified."`
@@ -70,7 +70,7 @@ type GroupSearch struct {
 	Base   string `json:"base" jsonschema_description:"DN below which groups are; empty: no groups are read."`
 	Filter string `json:"filter" jsonschema:"minLength=1" jsonschema_description:"LDAP filter that groups match."`
 	Name   string `json:"name" jsonschema:"minLength=1" jsonschema_description:"Attribute with the group's name."`
-	Member string `json:"member" jsonschema:"minLength=1" jsonschema_description:"Attribute with the group's members."`
+	Member string `json:"member" jsonschema:"minLength=1" jsonschema_description:"Attribute with the group's members: their DNs, or their uids if it is memberUid."`
 	Nested bool   `json:"nested" jsonschema_description:"Members of a group in a group are members, too."`
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ppms-syncd/configs"
 )
 
 // TestReference keeps docs/configuration.md what the types say.
@@ -20,8 +22,15 @@ func TestReference(t *testing.T) {
 		"Durations are written as `90s`, `30m`, `168h` or `400d`. Relative paths are sought in `$CREDENTIALS_DIRECTORY`, then beside the configuration.\n" +
 		"Where a value may be an expression, it is `{cel: \"…\"}` in [CEL](https://cel.dev/): `attr('name')` is the first value of an attribute or `\"\"`, " +
 		"`attrs('name')` all,\n`groups` and `group_dns` the names and DNs of the person's groups, nested ones included, `dn` the entry, and " +
-		"`flag(attr('userAccountControl'), 2)` tests bits.\n\n| key | default | meaning |\n|---|---|---|\n")
-	reference(&out, "", reflect.ValueOf(defaults()).Elem())
+		"`flag(attr('userAccountControl'), 2)` tests bits. " +
+		"`expiredTime(attr('…'))`,\n`expiredDays(attr('…'))` and `expiredTicks(attr('…'))` say whether a time of LDAP, a day since 1970 or a time of Active Directory has come; " +
+		"what is absent\nnever comes.\n\n| key | default | meaning |\n|---|---|---|\n")
+	reference(&out, "", everyDefault())
+	out.WriteString("\n## Profiles\n\nWhat `ldap.profile` decides. [directories.md](directories.md) says what each kind of directory needs.\n")
+	for _, name := range configs.Profiles() {
+		_, _ = fmt.Fprintf(&out, "\n### %s\n\n| key | default |\n|---|---|\n", name)
+		profiled(&out, "", reflect.ValueOf(defaults(name)).Elem(), everyDefault())
+	}
 	if *update {
 		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -36,9 +45,24 @@ func TestReference(t *testing.T) {
 	}
 }
 
-func reference(out *strings.Builder, path string, v reflect.Value) {
+// profiled lists what a profile has for the keys of which not all have the same.
+func profiled(out *strings.Builder, path string, v reflect.Value, all []reflect.Value) {
 	for _, k := range keysOf(v.Type()) {
-		name, value := path+k.name, v.FieldByIndex(k.field.Index)
+		value, each := v.FieldByIndex(k.field.Index), fields(all, k)
+		switch {
+		case alike(each) || k.name == "profile":
+		case value.Kind() == reflect.Struct:
+			profiled(out, path+k.name+".", value, each)
+		default:
+			_, _ = fmt.Fprintf(out, "| `%s` | `%s` |\n", path+k.name, strings.ReplaceAll(fmt.Sprint(value.Interface()), "|", `\|`))
+		}
+	}
+}
+
+func reference(out *strings.Builder, path string, all []reflect.Value) {
+	for _, k := range keysOf(all[0].Type()) {
+		each := fields(all, k)
+		name, value := path+k.name, each[0]
 		standard := "required"
 		if !k.limits.required {
 			text, err := json.Marshal(value.Interface())
@@ -60,15 +84,18 @@ func reference(out *strings.Builder, path string, v reflect.Value) {
 		if section && !list {
 			standard = ""
 		}
+		if !section && !alike(each) {
+			standard = "by profile"
+		}
 		if k.name == "authoritative" {
 			standard = "lname, fname, email, phone, as far as mapped"
 		}
 		_, _ = fmt.Fprintf(out, "| `%s` | %s | %s |\n", name, standard, strings.ReplaceAll(k.field.Tag.Get("jsonschema_description"), "|", `\|`))
 		switch {
 		case section && list:
-			reference(out, name+"[].", reflect.Zero(elem))
+			reference(out, name+"[].", []reflect.Value{reflect.Zero(elem)})
 		case section:
-			reference(out, name+".", value)
+			reference(out, name+".", each)
 		}
 	}
 }

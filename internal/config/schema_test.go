@@ -59,7 +59,7 @@ func asJSON(t *testing.T, data []byte) any {
 }
 
 func TestExample(t *testing.T) {
-	c, err := Parse("example.yaml", Example(), nil)
+	c, err := Parse("example.yaml", Example(""), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestExample(t *testing.T) {
 		t.Error("what packages install must not write to PPMS")
 	}
 	schema, _ := compileSchema(t)
-	if err := schema.Validate(asJSON(t, Example())); err != nil {
+	if err := schema.Validate(asJSON(t, Example(""))); err != nil {
 		t.Error(err)
 	}
 }
@@ -138,7 +138,7 @@ func TestKeys(t *testing.T) {
 		t.Errorf("keys (-types +schema):\n%s", diff)
 	}
 	shown := map[string]bool{}
-	exampleKeys(asJSON(t, Example()), "", shown)
+	exampleKeys(asJSON(t, Example("")), "", shown)
 	for _, path := range want {
 		if !strings.HasSuffix(path, ".cel") && !shown[path] { // every source may be an expression; one shows how
 			t.Errorf("the example lacks %s", path)

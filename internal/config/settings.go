@@ -101,6 +101,7 @@ func (c *Config) Directory() ldapsrc.Config {
 			Disabled: c.compiled.disabled,
 		},
 		Groups:    ldapsrc.GroupSearch(l.Groups),
+		Kind:      ldapsrc.Profiles()[l.Profile].Kind,
 		Referrals: l.Referrals,
 		Canaries:  l.Canaries,
 	}

@@ -61,7 +61,7 @@ func TestDefaults(t *testing.T) {
 		Canaries:  []string{},
 	}
 	got := c.Directory()
-	if got.Users.Disabled == nil || got.Users.Disabled.String() != "false" {
+	if got.Users.Disabled == nil || got.Users.Disabled.String() != ldapsrc.Profiles()[ldapsrc.OpenLDAP].Disabled {
 		t.Errorf("disabled is %v", got.Users.Disabled)
 	}
 	if diff := cmp.Diff(directory, got, cmpopts.IgnoreFields(ldapsrc.UserSearch{}, "Disabled")); diff != "" {

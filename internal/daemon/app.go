@@ -146,6 +146,7 @@ func (a *App) noLedger() error {
 func (a *App) source() (*ldapsrc.Source, error) {
 	directory := a.Config.Directory()
 	directory.Dial = a.Network.Dial
+	directory.Now = a.Now
 	return ldapsrc.New(directory, a.Config.Mapping(), a.Log)
 }
 

@@ -80,14 +80,17 @@ func (c *canaries) person(key string, p *reconcile.Person) {
 	}
 }
 
-// group ticks one off, if it lists anybody.
-func (c *canaries) group(g *group) {
-	if !c.keys[g.key] {
-		return
-	}
-	delete(c.keys, g.key)
-	if g.empty {
-		c.lacks(g.dn, "members")
+// groups ticks off those that have anybody. The primary ones are only known after the people.
+func (c *canaries) groups(g *groupGraph) {
+	for i := range g.groups {
+		x := &g.groups[i]
+		if !c.keys[x.key] {
+			continue
+		}
+		delete(c.keys, x.key)
+		if x.empty {
+			c.lacks(x.dn, "members")
+		}
 	}
 }
 

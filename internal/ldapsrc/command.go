@@ -43,6 +43,9 @@ func (s *session) command(q query) string {
 	} else {
 		add("-s", "sub", "-E", fmt.Sprintf("pr=%d/noprompt", c.PageSize))
 	}
+	if c.Kind.DomainScope {
+		add("-E", "domainScope")
+	}
 	add(quote(q.filter))
 	for _, a := range q.attributes {
 		add(quote(a))

@@ -21,6 +21,9 @@ type Config struct {
 	PageSize uint32        // entries per page; 0 is 500
 	Users    UserSearch
 	Groups   GroupSearch
+	Kind     Kind
+	// Now is the clock that accounts expire by; nil is that of the machine.
+	Now func() time.Time
 	// Referrals are references to other servers that may be left unread, as LDAP URLs. One without a DN stands for every
 	// reference to that host.
 	Referrals []string

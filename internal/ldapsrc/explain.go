@@ -57,10 +57,15 @@ func (x *explainer) see(e *entry, key string, p *reconcile.Person) {
 	}
 	out := &Entry{DN: e.DN, Person: *p}
 	for _, a := range e.Attributes {
-		out.Attributes = append(out.Attributes, NamedValues{a.Name, a.Values})
+		values := a.Values
+		if strings.EqualFold(a.Name, objectGUID) {
+			values = []string{p.ID}
+		}
+		out.Attributes = append(out.Attributes, NamedValues{a.Name, values})
 	}
 	slices.SortFunc(out.Attributes, func(a, b NamedValues) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
-	out.Groups = x.groups(key)
+	direct, _ := x.graph.of(e, key) // what is wrong with it is a problem of the person
+	out.Groups = x.groups(direct)
 	if old := x.entry; old != nil { // two entries, one login: the first by DN
 		out.Others = append(old.Others, old.DN)
 		if old.DN < out.DN {
@@ -72,8 +77,8 @@ func (x *explainer) see(e *entry, key string, p *reconcile.Person) {
 	x.entry = out
 }
 
-func (x *explainer) groups(key string) []InGroup {
-	above := x.graph.above(x.graph.direct[key])
+func (x *explainer) groups(direct []int) []InGroup {
+	above := x.graph.above(direct)
 	paths := make([]path, 0, len(above))
 	for _, p := range above {
 		paths = append(paths, p)

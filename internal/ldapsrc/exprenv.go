@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
@@ -29,7 +30,7 @@ const (
 func environment() (*cel.Env, error) {
 	entry := cel.DynType // nobody can name it, so nobody can put anything else in its place
 	list := cel.ListType(cel.StringType)
-	return cel.NewEnv(
+	return cel.NewEnv(append(expiryFunctions(entry),
 		ext.Strings(),
 		cel.Variable(entryVariable, entry),
 		cel.Variable(dnVariable, cel.StringType),
@@ -60,7 +61,14 @@ func environment() (*cel.Env, error) {
 			}))),
 		cel.Function("flag", cel.Overload("flag_string_int", []*cel.Type{cel.StringType, cel.IntType}, cel.BoolType,
 			cel.BinaryBinding(flag))),
-	)
+	)...)
+}
+
+// withEntry hands the entry to a function that people call without it.
+func withEntry(function string) cel.MacroFactory {
+	return func(h cel.MacroExprFactory, _ ast.Expr, args []ast.Expr) (ast.Expr, *cel.Error) {
+		return h.NewCall(function, append([]ast.Expr{h.NewIdent(entryVariable)}, args...)...), nil
+	}
 }
 
 func attributeMacro(name, function string) cel.MacroFactory {
@@ -107,6 +115,7 @@ type subject struct {
 	entry  *entry
 	groups []string
 	dns    []string
+	now    time.Time // start of the read
 }
 
 // ResolveName answers the expression's variables.

@@ -44,7 +44,7 @@ func build(tb rapid.TB, l listing, nested bool, order func([]string)) *groupGrap
 			tb.Fatal(err)
 		}
 	}
-	if err := g.build(nested); err != nil {
+	if err := g.build(GroupSearch{Member: "member", Nested: nested}); err != nil {
 		tb.Fatal(err)
 	}
 	return g
@@ -58,7 +58,7 @@ func membersOf(tb rapid.TB, g *groupGraph, people int, groups ...string) (out []
 	for _, n := range groups {
 		m.Rules = append(m.Rules, RuleSource{Name: n, Group: n})
 	}
-	mapper := newMapper(UserSearch{ID: "entryUUID"}, &m, g)
+	mapper := newMapper(&Config{Users: UserSearch{ID: "entryUUID"}}, &m, g)
 	for i := range people {
 		name := fmt.Sprintf("p%d", i)
 		e := anEntry(nameDN(name), map[string][]string{"uid": {name}, "entryUUID": {"id-" + name}})
@@ -129,7 +129,7 @@ func TestNameThatFitsSeveral(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := g.build(true); err != nil {
+	if err := g.build(GroupSearch{Member: "member", Nested: true}); err != nil {
 		t.Fatal(err)
 	}
 	if _, why := g.find("LAB"); why != "the name LAB fits 2 groups: cn=lab,ou=a; cn=lab,ou=b; use its DN" {
@@ -187,7 +187,7 @@ func TestMembersByDefinition(t *testing.T) {
 		var up []string
 		for i := range 3 {
 			key, _ := dnKey(nameDN(fmt.Sprintf("p%d", i)))
-			groups := x.groups(key)
+			groups := x.groups(g.direct[key])
 			slices.SortFunc(groups, func(a, b InGroup) int { return cmp.Compare(a.Name, b.Name) })
 			var containing []string
 			for _, c := range g.containing(g.direct[key]) {
@@ -251,7 +251,7 @@ func TestHiddenNestedGroup(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := g.build(nested); err != nil {
+		if err := g.build(GroupSearch{Member: "member", Nested: nested}); err != nil {
 			t.Fatal(err)
 		}
 		return newRuleBook([]RuleSource{{Name: "r", Group: "outer"}}, g).result(g, known)[0]

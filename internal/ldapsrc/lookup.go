@@ -57,7 +57,7 @@ func (s *Source) lookups(ctx context.Context, sess *session, ids []string) (map[
 func (s *Source) byID(ctx context.Context, sess *session, base, filter string, ids []string) (map[string]string, error) {
 	var b strings.Builder
 	for _, id := range ids {
-		fmt.Fprintf(&b, "(%s=%s)", s.cfg.Users.ID, ldap.EscapeFilter(id))
+		fmt.Fprintf(&b, "(%s=%s)", s.cfg.Users.ID, idFilter(s.cfg.Users.ID, id))
 	}
 	any := b.String()
 	if len(ids) > 1 {
@@ -71,7 +71,10 @@ func (s *Source) byID(ctx context.Context, sess *session, base, filter string, i
 	found := make(map[string]string)
 	err := sess.walk(ctx, q, func(page []*ldap.Entry) error {
 		for _, e := range page {
-			id := strings.TrimSpace(strings.Join((*entry)(e).get(s.cfg.Users.ID), " "))
+			var id string
+			if values := (*entry)(e).get(s.cfg.Users.ID); len(values) == 1 {
+				id, _ = idText(s.cfg.Users.ID, values[0])
+			}
 			i := slices.IndexFunc(ids, func(want string) bool { return strings.EqualFold(want, id) })
 			if i < 0 {
 				return fmt.Errorf("the server answered with %s, which was not asked for", e.DN)

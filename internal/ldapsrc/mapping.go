@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"ppms-syncd/internal/reconcile"
 )
@@ -27,6 +26,7 @@ type mapper struct {
 	listKey       []byte
 
 	needed []string          // attributes
+	always []string          // those of them that everybody has
 	lack   []int             // and how many people have none of each
 	ids    map[string]string // stable id → DN
 }
@@ -34,12 +34,22 @@ type mapper struct {
 // lists is what expressions see of a person's groups.
 type lists struct{ names, dns []string }
 
-func newMapper(users UserSearch, m *Mapping, g *groupGraph) *mapper {
+func newMapper(cfg *Config, m *Mapping, g *groupGraph) *mapper {
+	users := cfg.Users
 	out := &mapper{
 		users: users, mapping: m, graph: g, rules: newRuleBook(m.Rules, g),
-		lists: make(map[string]lists), ids: make(map[string]string), needed: m.attributes(users),
+		lists: make(map[string]lists), ids: make(map[string]string),
+		needed: distinct(append(m.attributes(users), memberAttributes(cfg.Groups, cfg.Kind)...)),
+	}
+	if cfg.Now != nil {
+		out.subject.now = cfg.Now()
 	}
 	out.lack = make([]int, len(out.needed))
+	for _, a := range cfg.Kind.Always {
+		if slices.ContainsFunc(out.needed, func(n string) bool { return strings.EqualFold(n, a) }) {
+			out.always = append(out.always, a)
+		}
+	}
 	for _, e := range m.expressions(users) {
 		out.wants = out.wants || e.groups.any
 	}
@@ -95,7 +105,13 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 	if err != nil {
 		return reconcile.Person{}, err
 	}
-	direct := m.graph.direct[key]
+	for _, a := range m.always {
+		if !slices.ContainsFunc(e.get(a), notBlank) {
+			return reconcile.Person{}, incomplete("let the reader see it, or use another ldap.profile if there are people without it",
+				"%s has no %s, which everybody has in this kind of directory", e.DN, a)
+		}
+	}
+	direct, bad := m.graph.of(e, key)
 	m.subject.entry, m.subject.groups, m.subject.dns = e, nil, nil
 	if m.wants && len(direct) > 0 {
 		m.groupsOf(direct)
@@ -106,6 +122,9 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 		}
 	}
 	p := reconcile.Person{ID: id, DN: e.DN}
+	if bad != nil {
+		p.Problems = append(p.Problems, bad.Error())
+	}
 	m.values(&p)
 	m.conditions(&p)
 	p.Rules = m.rules.members(m.graph, &m.subject, direct)
@@ -123,17 +142,17 @@ func (m *mapper) lacking() map[string]int {
 
 func notBlank(s string) bool { return strings.TrimSpace(s) != "" }
 
-// stableID reads the id that outlives renames. Binary ones, such as objectGUID, would be turned into text here.
+// stableID reads the id that outlives renames.
 func (m *mapper) stableID(e *entry) (string, error) {
 	values := e.get(m.users.ID)
 	const do = "the reader may not see it, or ldap.users.id names the wrong attribute"
 	if len(values) != 1 || strings.TrimSpace(values[0]) == "" {
 		return "", incomplete(do, "%s has %d values of %s, which must be exactly one", e.DN, len(values), m.users.ID)
 	}
-	if !utf8.ValidString(values[0]) {
-		return "", incomplete("use an attribute of text, such as entryUUID", "%s of %s is binary", m.users.ID, e.DN)
+	id, err := idText(m.users.ID, values[0])
+	if err != nil {
+		return "", incomplete("look whether ldap.users.id is right", "%s of %s cannot be used: %v", m.users.ID, e.DN, err)
 	}
-	id := strings.TrimSpace(values[0])
 	if other, twice := m.ids[id]; twice {
 		return "", incomplete("the next run tries again; if it stays so, ldap.users.id is not unique",
 			"%s and %s have the same %s", other, e.DN, m.users.ID)

@@ -26,7 +26,7 @@ func mapOne(tb rapid.TB, users UserSearch, m Mapping, attributes map[string][]st
 	if m.Login.IsZero() {
 		m.Login = Attribute("uid")
 	}
-	mapper := newMapper(users, &m, g)
+	mapper := newMapper(&Config{Users: users}, &m, g)
 	e := anEntry(nameDN("p0"), attributes)
 	key := must(dnKey(e.DN))
 	p, err := mapper.person(e, key)
@@ -183,7 +183,7 @@ func TestRuleThatFails(t *testing.T) {
 		{},
 	}
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}} {
-		mapper := newMapper(UserSearch{ID: "id"}, &m, must(&groupGraph{}, nil))
+		mapper := newMapper(&Config{Users: UserSearch{ID: "id"}}, &m, must(&groupGraph{}, nil))
 		for _, i := range order {
 			e := anEntry(nameDN(fmt.Sprintf("p%d", i)), map[string][]string{"id": {fmt.Sprint(i)}})
 			if p := must(mapper.person(e, "")); len(p.Problems) > 0 || len(p.Rules) != 1 {
@@ -215,7 +215,7 @@ func TestPeopleDoNotMix(t *testing.T) {
 	m := Mapping{Login: must(CompileValue("attr('uid') + ':' + groups.join(',') + ':' + attrs('ou').join(',')"))}
 	g := build(t, listing{"a": {"b"}, "b": {"p0"}, "c": {"p1", "p0"}}, true, asIs)
 	rapid.Check(t, func(t *rapid.T) {
-		mapper := newMapper(UserSearch{ID: "id"}, &m, g)
+		mapper := newMapper(&Config{Users: UserSearch{ID: "id"}}, &m, g)
 		for i, n := range rapid.SliceOf(rapid.IntRange(0, 2)).Draw(t, "people") {
 			name := fmt.Sprintf("p%d", n)
 			e := anEntry(nameDN(name), map[string][]string{"uid": {name}, "id": {fmt.Sprint(i)}})
@@ -271,10 +271,10 @@ func BenchmarkMapping(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		if err := g.build(true); err != nil {
+		if err := g.build(GroupSearch{Member: "member", Nested: true}); err != nil {
 			b.Fatal(err)
 		}
-		mapper := newMapper(users, &m, g)
+		mapper := newMapper(&Config{Users: users}, &m, g)
 		for _, e := range entries {
 			key := must(dnKey(e.DN))
 			if _, err := mapper.person(e, key); err != nil {
@@ -290,7 +290,7 @@ func TestGroupThatAnExpressionNames(t *testing.T) {
 	m := Mapping{Login: Attribute("uid"), Create: must(CompileCondition("!('nosuch' in groups)"))}
 	m.Fields[reconcile.Unit] = must(CompileValue("'nosuch' in groups ? 'a' : 'b'"))
 	m.Fields[reconcile.Lname] = must(CompileValue("'x'"))
-	mapper := newMapper(UserSearch{ID: "id"}, &m, must(&groupGraph{}, nil))
+	mapper := newMapper(&Config{Users: UserSearch{ID: "id"}}, &m, must(&groupGraph{}, nil))
 	p := must(mapper.person(anEntry(nameDN("p0"), map[string][]string{"id": {"0"}, "uid": {"p0"}}), ""))
 	if p.Create || p.Fields[reconcile.Unit] != nil || p.Fields[reconcile.Lname] == nil || len(p.Problems) > 0 {
 		t.Errorf("%+v", p)

@@ -19,6 +19,9 @@ type query struct {
 	attributes []string
 }
 
+// domainScope is the control that keeps Active Directory from referring to the other parts of its forest (MS-ADTS 3.1.1.3.4.1.4).
+const domainScope = "1.2.840.113556.1.4.1339"
+
 // walk reads all pages of a search and gives each to the function; what that keeps must be thrown away if walk fails. Each
 // page is a new request, since go-ldap writes the cookie into the one that it is given.
 func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) error) error {
@@ -90,6 +93,9 @@ func (s *session) search(ctx context.Context, q query, controls ...ldap.Control)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if s.config.Kind.DomainScope {
+		controls = append(controls, ldap.NewControlString(domainScope, false, ""))
 	}
 	result, err := s.conn.Search(ldap.NewSearchRequest(q.base, scope, ldap.NeverDerefAliases, 0, 0, false, q.filter, q.attributes, controls))
 	if err != nil {

@@ -33,6 +33,9 @@ func New(cfg Config, mapping Mapping, log *zap.Logger) (*Source, error) {
 	if cfg.Dial == nil {
 		cfg.Dial = new(net.Dialer).DialContext
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Source{cfg: cfg, mapping: mapping, log: log}
 	for _, check := range []func() error{s.checkServers, s.checkSearches, s.checkGroups} {
 		if err := check(); err != nil {
@@ -111,16 +114,17 @@ func (s *Source) read(ctx context.Context, sess *session, req Request) (*Result,
 	if err != nil {
 		return nil, err
 	}
-	graph, err := s.readGroups(ctx, sess, watch)
+	graph, err := s.readGroups(ctx, sess)
 	if err != nil {
 		return nil, err
 	}
-	m := newMapper(s.cfg.Users, &s.mapping, graph)
+	m := newMapper(&s.cfg, &s.mapping, graph)
 	x := &explainer{about: reconcile.KeyOf(req.About), graph: graph}
 	people, err := s.readPeople(ctx, sess, m, watch, x)
 	if err != nil {
 		return nil, err
 	}
+	watch.groups(graph)
 	if err := watch.check(); err != nil {
 		return nil, err
 	}
@@ -141,37 +145,37 @@ func (s *Source) read(ctx context.Context, sess *session, req Request) (*Result,
 	return r, nil
 }
 
-func (s *Source) readGroups(ctx context.Context, sess *session, watch *canaries) (*groupGraph, error) {
-	graph := &groupGraph{}
+func (s *Source) readGroups(ctx context.Context, sess *session) (*groupGraph, error) {
 	search := s.cfg.Groups
 	if search.Base == "" {
-		return graph, graph.build(false)
+		graph := &groupGraph{}
+		return graph, graph.build(search)
 	}
+	graph := &groupGraph{primary: s.cfg.Kind.Primary}
 	if err := sess.checkBase(ctx, "ldap.groups.base", search.Base); err != nil {
 		return nil, err
 	}
-	q := query{what: "the search for groups", base: search.Base, filter: search.Filter, attributes: distinct([]string{search.Name, search.Member})}
+	q := query{what: "the search for groups", base: search.Base, filter: search.Filter, attributes: graph.attributes(search)}
 	s.log.Info("ldap search", zap.String("command", sess.command(q)))
 	err := sess.walk(ctx, q, func(page []*ldap.Entry) error {
 		for _, e := range page {
 			if err := graph.add((*entry)(e), search); err != nil {
 				return err
 			}
-			watch.group(&graph.groups[len(graph.groups)-1])
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return graph, graph.build(search.Nested)
+	return graph, graph.build(search)
 }
 
 func (s *Source) readPeople(ctx context.Context, sess *session, m *mapper, watch *canaries, x *explainer) ([]reconcile.Person, error) {
 	var people []reconcile.Person
 	q := query{
 		what: "the search for people", base: s.cfg.Users.Base, filter: s.cfg.Users.Filter,
-		attributes: distinct(append(s.mapping.attributes(s.cfg.Users), s.cfg.Users.ID)),
+		attributes: distinct(append(m.needed, s.cfg.Users.ID)),
 	}
 	s.log.Info("ldap search", zap.String("command", sess.command(q)))
 	err := sess.walk(ctx, q, func(page []*ldap.Entry) error {

@@ -29,7 +29,7 @@ func (g *groupGraph) find(nameOrDN string) (int, string) {
 	return 0, fmt.Sprintf("the group %s was not found", nameOrDN)
 }
 
-// badBelow says what of the members of these groups could not be understood, nested ones included.
+// badBelow says why not all members of these groups are known.
 func (g *groupGraph) badBelow(reached map[int]path) string {
 	worst := -1
 	for i := range reached {
@@ -40,7 +40,7 @@ func (g *groupGraph) badBelow(reached map[int]path) string {
 	if worst < 0 {
 		return ""
 	}
-	return fmt.Sprintf("a member of the group %s cannot be understood: %q is no DN", g.groups[worst].dn, g.groups[worst].bad)
+	return g.groups[worst].bad
 }
 
 // doubt says why what an expression sees of the groups cannot be trusted: a group that it names does not exist or is one of
