@@ -17,6 +17,7 @@ type query struct {
 	one        bool
 	filter     string
 	attributes []string
+	pieces     string // an attribute that may come in pieces, since the caller asks for the rest
 }
 
 // domainScope is the control that keeps Active Directory from referring to the other parts of its forest (MS-ADTS 3.1.1.3.4.1.4).
@@ -119,9 +120,9 @@ func (s *session) checkPage(q query, result *ldap.SearchResult) error {
 	}
 	for _, e := range result.Entries {
 		for _, a := range e.Attributes {
-			if i := strings.IndexByte(a.Name, ';'); i >= 0 && strings.Contains(strings.ToLower(a.Name[i:]), ";range=") {
-				return incomplete("this server returns large attributes in pieces, which is not supported yet",
-					"%s: %s of %s is only a part of the values", q.what, a.Name, e.DN)
+			s, is, err := parseSpan(a.Name)
+			if err != nil || is && !strings.EqualFold(s.attribute, q.pieces) {
+				return incomplete("use an attribute with fewer values", "%s: %s of %s is only a part of the values", q.what, a.Name, e.DN)
 			}
 		}
 	}

@@ -155,11 +155,14 @@ func (s *Source) readGroups(ctx context.Context, sess *session) (*groupGraph, er
 	if err := sess.checkBase(ctx, "ldap.groups.base", search.Base); err != nil {
 		return nil, err
 	}
-	q := query{what: "the search for groups", base: search.Base, filter: search.Filter, attributes: graph.attributes(search)}
+	q := query{what: "the search for groups", base: search.Base, filter: search.Filter, attributes: graph.attributes(search), pieces: search.Member}
 	s.log.Info("ldap search", zap.String("command", sess.command(q)))
+	var large []*ldap.Entry // of which only the first members came
 	err := sess.walk(ctx, q, func(page []*ldap.Entry) error {
 		for _, e := range page {
-			if err := graph.add((*entry)(e), search); err != nil {
+			if _, _, is, err := piece(e, search.Member); is || err != nil {
+				large = append(large, e)
+			} else if err := graph.add((*entry)(e), search); err != nil {
 				return err
 			}
 		}
@@ -167,6 +170,14 @@ func (s *Source) readGroups(ctx context.Context, sess *session) (*groupGraph, er
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, e := range large {
+		if err := sess.complete(ctx, e, search.Member); err != nil {
+			return nil, err
+		}
+		if err := graph.add((*entry)(e), search); err != nil {
+			return nil, err
+		}
 	}
 	return graph, graph.build(search)
 }

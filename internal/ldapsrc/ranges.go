@@ -1,0 +1,129 @@
+package ldapsrc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+	"go.uber.org/zap"
+)
+
+// span says which values of an attribute came, where a server sends a large one in pieces (MS-ADTS 3.1.1.3.1.3.3): from low to
+// high, both included and counted from 0, as in member;range=0-1499. The last piece is open, as in member;range=1500-*.
+type span struct {
+	attribute string
+	low, high int
+	open      bool
+}
+
+// parseSpan reads the name of an attribute. It is false for a name without a range.
+func parseSpan(name string) (span, bool, error) {
+	attribute, options, found := strings.Cut(name, ";")
+	if !found {
+		return span{}, false, nil
+	}
+	const option = "range="
+	kept := strings.Split(options, ";")
+	at := slices.IndexFunc(kept, func(o string) bool { return len(o) >= len(option) && strings.EqualFold(o[:len(option)], option) })
+	if at < 0 {
+		return span{}, false, nil
+	}
+	low, high, _ := strings.Cut(kept[at][len(option):], "-")
+	s := span{attribute: strings.Join(append([]string{attribute}, slices.Delete(kept, at, at+1)...), ";"), open: high == "*"}
+	var ok, ok2 bool
+	if s.low, ok = index(low); !ok {
+		return span{}, true, fmt.Errorf("%q has a range that cannot be understood", name)
+	}
+	if s.high, ok2 = index(high); !s.open && (!ok2 || s.high < s.low) {
+		return span{}, true, fmt.Errorf("%q has a range that cannot be understood", name)
+	}
+	return s, true, nil
+}
+
+// index is a number without sign, blanks or anything else.
+func index(s string) (int, bool) {
+	const digits = "0123456789"
+	if s == "" || strings.Trim(s, digits) != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 32)
+	return int(n), err == nil
+}
+
+// piece finds the values of an attribute that came with a range, and what of it.
+func piece(e *ldap.Entry, attribute string) ([]string, span, bool, error) {
+	for _, a := range e.Attributes {
+		s, is, err := parseSpan(a.Name)
+		switch {
+		case err != nil:
+			return nil, s, false, err
+		case !is || !strings.EqualFold(s.attribute, attribute):
+			continue
+		case !s.open && len(a.Values) != s.high-s.low+1:
+			return nil, s, false, fmt.Errorf("%s has %d values", a.Name, len(a.Values))
+		}
+		return a.Values, s, true, nil
+	}
+	return nil, span{}, false, nil
+}
+
+// complete asks for the rest of an attribute of which an entry shows only the first values, until the server says that nothing
+// follows. Each question begins with the last value of the answer before: another one in its place means that the list has
+// changed under our hands.
+func (s *session) complete(ctx context.Context, e *ldap.Entry, attribute string) error {
+	what := fmt.Sprintf("reading the rest of %s of %s", attribute, e.DN)
+	wrong := func(format string, args ...any) error {
+		return incomplete("the next run tries again; if it stays so, look into the server's log", "%s: %s", what, fmt.Sprintf(format, args...))
+	}
+	values, got, found, err := piece(e, attribute)
+	if err != nil || !found || got.low != 0 || len(values) == 0 {
+		return wrong("the first part is not as it must be: %v", cause(err, "it does not begin with the first value"))
+	}
+	values = slices.Clone(values)
+	for !got.open {
+		last := len(values) - 1
+		q := query{what: what, base: e.DN, one: true, filter: "(objectClass=*)", attributes: []string{fmt.Sprintf("%s;range=%d-*", attribute, last)}, pieces: attribute}
+		s.log.Debug("ldap search", zap.String("command", s.command(q)))
+		result, err := s.search(ctx, q)
+		if err != nil {
+			return failed(ctx, what, err)
+		}
+		if err := s.checkPage(q, result); err != nil {
+			return err
+		}
+		if len(result.Entries) != 1 {
+			return wrong("the server answers with %d entries", len(result.Entries))
+		}
+		var more []string
+		more, got, found, err = piece(result.Entries[0], attribute)
+		switch {
+		case err != nil || !found:
+			return wrong("%v", cause(err, "the server sends no range any more"))
+		case got.low != last || len(more) == 0:
+			return wrong("the server answers with values from %d on instead of %d", got.low, last)
+		case more[0] != values[last]:
+			return wrong("the list has changed meanwhile")
+		case len(more) == 1 && !got.open:
+			return wrong("the server sends nothing new")
+		}
+		values = append(values, more[1:]...)
+	}
+	e.Attributes = slices.DeleteFunc(e.Attributes, func(a *ldap.EntryAttribute) bool {
+		name, _, _ := strings.Cut(a.Name, ";")
+		return strings.EqualFold(name, attribute)
+	})
+	e.Attributes = append(e.Attributes, &ldap.EntryAttribute{Name: attribute, Values: values})
+	return nil
+}
+
+// cause is the error, or what else is wrong.
+func cause(err error, otherwise string) error {
+	if err != nil {
+		return err
+	}
+	return errors.New(otherwise)
+}
