@@ -19,7 +19,7 @@ func (p *program) configCommand() *cobra.Command {
 	}
 	c.AddCommand(
 		&cobra.Command{
-			Use: "example [PROFILE]", Short: "Print a commented configuration", Args: atMost(1), ValidArgs: configs.Profiles(),
+			Use: "example [PROFILE]", Short: "Print a commented configuration", Args: atMostOne, ValidArgs: configs.Profiles(),
 			Long: "Prints a configuration with every key, or a short one for a kind of directory: " + strings.Join(configs.Profiles(), ", ") + ".",
 			RunE: func(_ *cobra.Command, args []string) error {
 				text := config.Example(strings.Join(args, ""))

@@ -17,20 +17,7 @@ const (
 
 func (k *checker) ldap() {
 	c := k.c.LDAP
-	plain := false // ldap:// is among the URLs
-	for i, u := range c.URLs {
-		path := fmt.Sprintf("ldap.urls[%d]", i)
-		if err := checkServerURL(u, c.StartTLS); err != nil && k.sound(path) {
-			k.fail(path, "%v", err)
-		}
-		if c.Profile == activeDirectory && globalCatalog(u) && k.sound(path) {
-			k.fail(path, "is the global catalog, which has only a part of each entry and of each group: leave the port out")
-		}
-		plain = plain || strings.HasPrefix(strings.ToLower(u), "ldap://")
-	}
-	if c.StartTLS && !plain && k.sound("ldap.urls") {
-		k.fail("ldap.start_tls", "is for ldap:// URLs, and there is none")
-	}
+	k.servers()
 	k.bind()
 	k.positive("ldap.timeout", c.Timeout)
 	k.searches()
@@ -44,6 +31,25 @@ func (k *checker) ldap() {
 		if path := fmt.Sprintf("ldap.canaries[%d]", i); k.sound(path) {
 			k.dn(path, dn)
 		}
+	}
+}
+
+// servers checks where to connect.
+func (k *checker) servers() {
+	c := k.c.LDAP
+	plain := false // ldap:// is among the URLs
+	for i, u := range c.URLs {
+		path := fmt.Sprintf("ldap.urls[%d]", i)
+		if err := checkServerURL(u, c.StartTLS); err != nil && k.sound(path) {
+			k.fail(path, "%v", err)
+		}
+		if c.Profile == activeDirectory && globalCatalog(u) && k.sound(path) {
+			k.fail(path, "is the global catalog, which has only a part of each entry and of each group: leave the port out")
+		}
+		plain = plain || strings.HasPrefix(strings.ToLower(u), "ldap://")
+	}
+	if c.StartTLS && !plain && k.sound("ldap.urls") {
+		k.fail("ldap.start_tls", "is for ldap:// URLs, and there is none")
 	}
 }
 

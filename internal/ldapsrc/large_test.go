@@ -64,7 +64,7 @@ func TestRangesThatDoNotAddUp(t *testing.T) {
 		want  string
 	}{
 		{"a member left meanwhile", rewrite(func(a *ldaptest.Attr) { a.Values[0] = uidDN("p10") }), "changed meanwhile"},
-		{"another place than asked for", rewrite(func(a *ldaptest.Attr) { a.Name = "member;range=10-19" }), "from 10 on instead of 9"},
+		{"another place than asked for", rewrite(func(a *ldaptest.Attr) { a.Name = "member;range=10-19" }), "10 values from 10 on instead of 9"},
 		{"fewer values than it says", rewrite(func(a *ldaptest.Attr) { a.Values = a.Values[:9] }), "has 9 values"},
 		{"nothing new", rewrite(func(a *ldaptest.Attr) { a.Name, a.Values = "member;range=9-9", a.Values[:1] }), "nothing new"},
 		{"no values", rewrite(func(a *ldaptest.Attr) { a.Name, a.Values = "member;range=9-*", nil }), "instead of 9"},

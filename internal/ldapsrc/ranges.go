@@ -72,45 +72,21 @@ func piece(e *ldap.Entry, attribute string) ([]string, span, bool, error) {
 }
 
 // complete asks for the rest of an attribute of which an entry shows only the first values, until the server says that nothing
-// follows. Each question begins with the last value of the answer before: another one in its place means that the list has
-// changed under our hands.
+// follows.
 func (s *session) complete(ctx context.Context, e *ldap.Entry, attribute string) error {
 	what := fmt.Sprintf("reading the rest of %s of %s", attribute, e.DN)
-	wrong := func(format string, args ...any) error {
-		return incomplete("the next run tries again; if it stays so, look into the server's log", "%s: %s", what, fmt.Sprintf(format, args...))
-	}
 	values, got, found, err := piece(e, attribute)
 	if err != nil || !found || got.low != 0 || len(values) == 0 {
-		return wrong("the first part is not as it must be: %v", cause(err, "it does not begin with the first value"))
+		return doesNotAddUp(what, "%v", cause(err, "the first part does not begin with the first value"))
 	}
 	values = slices.Clone(values)
-	for !got.open {
-		last := len(values) - 1
-		q := query{what: what, base: e.DN, one: true, filter: "(objectClass=*)", attributes: []string{fmt.Sprintf("%s;range=%d-*", attribute, last)}, pieces: attribute}
-		s.log.Debug("ldap search", zap.String("command", s.command(q)))
-		result, err := s.search(ctx, q)
-		if err != nil {
-			return failed(ctx, what, err)
-		}
-		if err := s.checkPage(q, result); err != nil {
+	for open := got.open; !open; {
+		var more []string
+		q := query{what: what, base: e.DN, one: true, filter: "(objectClass=*)", attributes: []string{fmt.Sprintf("%s;range=%d-*", attribute, len(values)-1)}, pieces: attribute}
+		if more, open, err = s.next(ctx, q, values); err != nil {
 			return err
 		}
-		if len(result.Entries) != 1 {
-			return wrong("the server answers with %d entries", len(result.Entries))
-		}
-		var more []string
-		more, got, found, err = piece(result.Entries[0], attribute)
-		switch {
-		case err != nil || !found:
-			return wrong("%v", cause(err, "the server sends no range any more"))
-		case got.low != last || len(more) == 0:
-			return wrong("the server answers with values from %d on instead of %d", got.low, last)
-		case more[0] != values[last]:
-			return wrong("the list has changed meanwhile")
-		case len(more) == 1 && !got.open:
-			return wrong("the server sends nothing new")
-		}
-		values = append(values, more[1:]...)
+		values = append(values, more...)
 	}
 	e.Attributes = slices.DeleteFunc(e.Attributes, func(a *ldap.EntryAttribute) bool {
 		name, _, _ := strings.Cut(a.Name, ";")
@@ -118,6 +94,39 @@ func (s *session) complete(ctx context.Context, e *ldap.Entry, attribute string)
 	})
 	e.Attributes = append(e.Attributes, &ldap.EntryAttribute{Name: attribute, Values: values})
 	return nil
+}
+
+// next reads one more piece, and says whether it is the last. The question begins with the last value that is known: another one
+// in its place means that the list has changed under our hands.
+func (s *session) next(ctx context.Context, q query, known []string) (more []string, last bool, err error) {
+	s.log.Debug("ldap search", zap.String("command", s.command(q)))
+	result, err := s.search(ctx, q)
+	if err != nil {
+		return nil, false, failed(ctx, q.what, err)
+	}
+	if err := s.checkPage(q, result); err != nil {
+		return nil, false, err
+	}
+	if len(result.Entries) != 1 {
+		return nil, false, doesNotAddUp(q.what, "the server answers with %d entries", len(result.Entries))
+	}
+	values, got, found, err := piece(result.Entries[0], q.pieces)
+	at := len(known) - 1
+	switch {
+	case err != nil || !found:
+		return nil, false, doesNotAddUp(q.what, "%v", cause(err, "the server sends no range any more"))
+	case got.low != at || len(values) == 0:
+		return nil, false, doesNotAddUp(q.what, "the server answers with %d values from %d on instead of %d", len(values), got.low, at)
+	case values[0] != known[at]:
+		return nil, false, doesNotAddUp(q.what, "the list has changed meanwhile")
+	case len(values) == 1 && !got.open:
+		return nil, false, doesNotAddUp(q.what, "the server sends nothing new")
+	}
+	return values[1:], got.open, nil
+}
+
+func doesNotAddUp(what, format string, args ...any) error {
+	return incomplete("the next run tries again; if it stays so, look into the server's log", "%s: %s", what, fmt.Sprintf(format, args...))
 }
 
 // cause is the error, or what else is wrong.
