@@ -25,7 +25,8 @@ type mapper struct {
 	lists         map[string]lists // groups of people whom the same groups list
 	listKey       []byte
 
-	needed []string          // attributes
+	needed []string // attributes
+	kind   Kind
 	always []string          // those of them that everybody has
 	lack   []int             // and how many people have none of each
 	ids    map[string]string // stable id → DN
@@ -37,7 +38,7 @@ type lists struct{ names, dns []string }
 func newMapper(cfg *Config, m *Mapping, g *groupGraph) *mapper {
 	users := cfg.Users
 	out := &mapper{
-		users: users, mapping: m, graph: g, rules: newRuleBook(m.Rules, g),
+		users: users, kind: cfg.Kind, mapping: m, graph: g, rules: newRuleBook(m.Rules, g),
 		lists: make(map[string]lists), ids: make(map[string]string),
 		needed: distinct(append(m.attributes(users), memberAttributes(cfg.Groups, cfg.Kind)...)),
 	}
@@ -46,7 +47,7 @@ func newMapper(cfg *Config, m *Mapping, g *groupGraph) *mapper {
 	}
 	out.lack = make([]int, len(out.needed))
 	for _, a := range cfg.Kind.Always {
-		if slices.ContainsFunc(out.needed, func(n string) bool { return strings.EqualFold(n, a) }) {
+		if containsFold(out.needed, a) {
 			out.always = append(out.always, a)
 		}
 	}
@@ -131,13 +132,19 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 	return p, nil
 }
 
-// lacking counts the people who have no value of an attribute.
+// lacking counts the people who have no value of an attribute that one would expect.
 func (m *mapper) lacking() map[string]int {
 	out := make(map[string]int, len(m.needed))
 	for i, a := range m.needed {
-		out[a] = m.lack[i]
+		if !containsFold(m.kind.Rare, a) {
+			out[a] = m.lack[i]
+		}
 	}
 	return out
+}
+
+func containsFold(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 func notBlank(s string) bool { return strings.TrimSpace(s) != "" }

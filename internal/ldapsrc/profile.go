@@ -14,6 +14,8 @@ type Kind struct {
 	Primary Primary
 	// Always are attributes that every person has. If one is asked for and does not come, the reader may not see it.
 	Always []string
+	// Rare are attributes that hardly anybody has, so that nobody having one means nothing.
+	Rare []string
 	// DomainScope asks the server not to mention the other parts of its forest, which every search from the top would refer to.
 	DomainScope bool
 }
@@ -34,12 +36,17 @@ func Profiles() map[string]Profile {
 			Users:    UserSearch{Filter: "(objectClass=inetOrgPerson)", ID: "entryUUID"},
 			Disabled: "attr('pwdAccountLockedTime') == '000001010000Z' || expiredTime(attr('pwdEndTime'))",
 			Groups:   groupOfNames,
+			Kind:     Kind{Rare: []string{"pwdAccountLockedTime", "pwdEndTime"}},
 		},
 		"posix": {
 			Users:    UserSearch{Filter: "(objectClass=posixAccount)", ID: "entryUUID"},
 			Disabled: "expiredDays(attr('shadowExpire')) || attr('pwdAccountLockedTime') == '000001010000Z'",
 			Groups:   GroupSearch{Filter: "(objectClass=posixGroup)", Name: "cn", Member: memberUID},
-			Kind:     Kind{Primary: Primary{"gidNumber", "gidNumber"}, Always: []string{"gidNumber"}},
+			Kind: Kind{
+				Primary: Primary{"gidNumber", "gidNumber"},
+				Always:  []string{"gidNumber"},
+				Rare:    []string{"pwdAccountLockedTime", "shadowExpire"},
+			},
 		},
 		// The type of account is that of people: computers and trusts, which are users, too, have others. The name that is
 		// unique in the domain is sAMAccountName; a cn is so only among its neighbours.
@@ -50,6 +57,7 @@ func Profiles() map[string]Profile {
 			Kind: Kind{
 				Primary:     Primary{"primaryGroupID", objectSID},
 				Always:      []string{"primaryGroupID", "userAccountControl"},
+				Rare:        []string{"accountExpires"},
 				DomainScope: true,
 			},
 		},
@@ -57,11 +65,13 @@ func Profiles() map[string]Profile {
 			Users:    UserSearch{Filter: "(|(objectClass=inetOrgPerson)(objectClass=nsPerson))", ID: "nsUniqueId"},
 			Disabled: "attr('nsAccountLock').lowerAscii() == 'true'",
 			Groups:   groupOfNames,
+			Kind:     Kind{Rare: []string{"nsAccountLock"}},
 		},
 		"freeipa": {
 			Users:    UserSearch{Filter: "(objectClass=inetOrgPerson)", ID: "ipaUniqueID"},
 			Disabled: "attr('nsAccountLock').lowerAscii() == 'true' || expiredTime(attr('krbPrincipalExpiration'))",
 			Groups:   GroupSearch{Filter: "(objectClass=ipaUserGroup)", Name: "cn", Member: "member", Nested: true},
+			Kind:     Kind{Rare: []string{"krbPrincipalExpiration", "nsAccountLock"}},
 		},
 	}
 }

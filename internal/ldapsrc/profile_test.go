@@ -224,3 +224,19 @@ func TestUniqueMember(t *testing.T) {
 		t.Errorf("%v, %s", g.direct, g.groups[0].bad)
 	}
 }
+
+// What only the disabled have is no attribute that the others lack.
+func TestRareAttributes(t *testing.T) {
+	t.Parallel()
+	for name, profile := range Profiles() {
+		cfg := Config{Users: UserSearch{ID: "id", Disabled: must(CompileCondition(profile.Disabled))}, Kind: profile.Kind}
+		got := newMapper(&cfg, &Mapping{Login: Attribute("uid")}, &groupGraph{}).lacking()
+		delete(got, "uid")
+		for _, a := range profile.Kind.Always {
+			delete(got, a)
+		}
+		if len(got) > 0 {
+			t.Errorf("%s: %v would be reported as lacking", name, got)
+		}
+	}
+}
