@@ -57,6 +57,7 @@ func TestDefaults(t *testing.T) {
 		PageSize:  500,
 		Users:     ldapsrc.UserSearch{Base: "ou=people,dc=example,dc=org", Filter: "(objectClass=inetOrgPerson)", ID: "entryUUID"},
 		Groups:    ldapsrc.GroupSearch{Base: "ou=groups,dc=example,dc=org", Filter: "(objectClass=groupOfNames)", Name: "cn", Member: "member", Nested: true},
+		Kind:      ldapsrc.Profiles()[ldapsrc.OpenLDAP].Kind,
 		Referrals: []string{},
 		Canaries:  []string{},
 	}
