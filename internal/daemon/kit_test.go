@@ -51,7 +51,8 @@ type settings struct {
 	Create, Authoritative, Protect    string
 	Rights, Guards, Leavers           string
 	Disabled, Schedule                string
-	RunTimeout, CallTimeout           string
+	RunTimeout, ReadTimeout           string
+	CallTimeout                       string
 	Profile, Login                    string
 
 	Wires   *wires // all connections are in memory, and time is the machine's; nil: loopback, and the test moves the time
@@ -69,7 +70,7 @@ ldap:
   urls: ["{{.LDAP}}"]
   tls: {ca_file: "{{.CA}}"}
   bind: {method: simple, dn: "{{.BindDN}}", password_file: ldap-password}
-  timeout: 5s
+  timeout: {{.ReadTimeout}}
   page_size: 100
   users:
     base: "{{.UsersBase}}"
@@ -118,7 +119,7 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 		Rights: `[{name: confocal, group: confocal-users, systems: [{type: "Confocal*"}], level: A},
   {name: electron-microscopy, group: em-users, systems: [21], level: N}]`,
 		Entries: institute(), Seed: facility(), Disabled: "attr('employeeType') == 'left'", Profile: "openldap", Login: "uid",
-		RunTimeout: "30s", CallTimeout: "2s",
+		RunTimeout: "30s", ReadTimeout: "5s", CallTimeout: "2s",
 	}
 	for _, f := range change {
 		f(&w.settings)

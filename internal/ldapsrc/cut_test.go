@@ -15,7 +15,6 @@ import (
 	"go.uber.org/zap"
 
 	"ppms-syncd/internal/ldapsrc"
-	"ppms-syncd/internal/ldapsrc/ldaptest"
 	"ppms-syncd/internal/ldapsrc/ldaptest/slapdtest"
 )
 
@@ -52,7 +51,7 @@ func listen(tb testing.TB, serve func(net.Conn)) (url string) {
 }
 
 // record reads the directory once through a wire that keeps what the server says.
-func record(tb testing.TB, cfg ldapsrc.Config) (all recording, people int) {
+func record(tb testing.TB, cfg ldapsrc.Config, m ldapsrc.Mapping) (all recording, people int) {
 	tb.Helper()
 	server := strings.TrimPrefix(cfg.URLs[0], "ldap://")
 	var mu sync.Mutex
@@ -89,7 +88,7 @@ func record(tb testing.TB, cfg ldapsrc.Config) (all recording, people int) {
 			}
 		}
 	})}
-	n := len(mustRead(tb, cfg, mapping(), ldapsrc.Request{}).Directory.People)
+	n := len(mustRead(tb, cfg, m, ldapsrc.Request{}).Directory.People)
 	mu.Lock()
 	defer mu.Unlock()
 	return all, n
@@ -117,29 +116,33 @@ func TestCutAfterEveryByte(t *testing.T) {
 	t.Parallel()
 	entries := tree(person("ada"), person("ben"), person("cleo"), person("dan"), person("eve"),
 		groupOf("all", uidDN("ada"), uidDN("ben"), cnDN("lab")), groupOf("lab", uidDN("cleo"), cnDN("all")))
-	for name, open := range map[string]func(*testing.T) ldapsrc.Config{
-		"slapd": func(t *testing.T) ldapsrc.Config {
+	for name, open := range map[string]func(*testing.T) (ldapsrc.Config, ldapsrc.Mapping){
+		"slapd": func(t *testing.T) (ldapsrc.Config, ldapsrc.Mapping) {
 			t.Helper()
 			s := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Entries: entries})
 			c := reads(t, s)
 			c.URLs = []string{s.URL}
-			return c
+			return c, mapping(ldapsrc.RuleSource{Name: "all", Group: "all"})
 		},
-		"ldaptest": func(t *testing.T) ldapsrc.Config {
+		"ranges of Active Directory": func(t *testing.T) (ldapsrc.Config, ldapsrc.Mapping) {
 			t.Helper()
-			_, url := fake(t, ldaptest.Options{Entries: entries})
-			return config(url)
+			o := domain(adEntry("group", "many", 1203, "member", adDN("anna"), "member", adDN("ben"), "member", adDN("cleo"), "member", adDN("dan")))
+			o.MaxValRange = 2
+			_, url := fake(t, o)
+			c := adConfig(t, url)
+			c.Users.Base = "OU=Staff," + adBase
+			return c, adMapping()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := open(t)
+			cfg, m := open(t)
 			cfg.PageSize = 2
-			session, people := record(t, cfg)
+			session, people := record(t, cfg, m)
 			var next atomic.Int64
 			var wait sync.WaitGroup
 			for range 2 * runtime.GOMAXPROCS(0) {
-				wait.Go(func() { session.cutAll(t, cfg, &next, people) })
+				wait.Go(func() { session.cutAll(t, cfg, m, &next, people) })
 			}
 			wait.Wait()
 			t.Logf("%d bytes in %d answers", session.size(), len(session))
@@ -148,11 +151,11 @@ func TestCutAfterEveryByte(t *testing.T) {
 }
 
 // cutAll reads the session again and again, each time one byte further than anybody before.
-func (r recording) cutAll(t *testing.T, cfg ldapsrc.Config, next *atomic.Int64, people int) {
+func (r recording) cutAll(t *testing.T, cfg ldapsrc.Config, m ldapsrc.Mapping, next *atomic.Int64, people int) {
 	t.Helper()
 	var cut atomic.Int64
 	cfg.URLs = []string{listen(t, func(c net.Conn) { r.replay(c, int(cut.Load())) })}
-	src, err := ldapsrc.New(cfg, mapping(), zap.NewNop())
+	src, err := ldapsrc.New(cfg, m, zap.NewNop())
 	if err != nil {
 		t.Error(err)
 		return

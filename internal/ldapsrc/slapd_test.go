@@ -235,23 +235,6 @@ func TestSlapdACLs(t *testing.T) {
 	}
 }
 
-// An administrator's lock, as the overlay ppolicy keeps it. A lock after wrong passwords has another time and passes.
-func TestSlapdPpolicy(t *testing.T) {
-	t.Parallel()
-	s := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{
-		Entries: tree(person("free"), person("locked", "pwdAccountLockedTime", "000001010000Z"),
-			person("careless", "pwdAccountLockedTime", "20260301080000Z"), groupOf("all", uidDN("locked"))),
-		Database: []string{"overlay ppolicy"},
-	})
-	cfg := reads(t, s)
-	cfg.Users.Disabled = condition(t, "attr('pwdAccountLockedTime') == '000001010000Z'")
-	for _, p := range mustRead(t, cfg, mapping(), ldapsrc.Request{}).Directory.People {
-		if disabled := p.State == reconcile.Disabled; disabled != (p.Login == "locked") {
-			t.Errorf("got %+v", p)
-		}
-	}
-}
-
 // With the overlay refint groups follow a rename, and the stable id stays.
 func TestSlapdRefint(t *testing.T) {
 	t.Parallel()
