@@ -1,0 +1,384 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"ppms-syncd/internal/crash"
+	"ppms-syncd/internal/ldapsrc/ldaptest"
+	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/ppmssim"
+	"ppms-syncd/internal/proof"
+	"ppms-syncd/internal/reconcile"
+	"ppms-syncd/internal/secret"
+)
+
+var full = flag.Bool("full", false, "try every point, not a sample (see make reliability)")
+
+// sweep kills the program as it is shipped at every moment at which it touches the world: before each write to the ledger, before and
+// after each fsync, before each connect, before and after each send, after each receive. Then it cuts the power there, so that what
+// was not synced is lost, and lets each write and fsync fail. Each time it is started again, and the end must be as if nothing had
+// happened.
+func sweep(t *testing.T, program string) {
+	t.Helper()
+	var tally tally
+	for _, s := range []*scene{firstDay(t, program), anyDay(t, program)} {
+		s.want = s.play(t, nil)
+		if t.Failed() {
+			t.Fatal("the undisturbed run is not as it should be")
+		}
+		t.Logf("%s: %d touches, %d writes", s.name, s.want.touches, len(s.want.writes))
+		t.Run(s.name, func(t *testing.T) {
+			for _, d := range disturbances() {
+				s.points(t, d, &tally)
+			}
+		})
+	}
+	t.Log(tally.String())
+	record(t, "crash", tally.String())
+}
+
+// disturbance is one way to be disturbed at a touch.
+type disturbance struct {
+	name string
+	act  crash.Act
+	fits func(crash.Touch) bool
+}
+
+func disturbances() []disturbance {
+	all := func(crash.Touch) bool { return true }
+	disk := func(t crash.Touch) bool { return t.File != "" && !t.After }
+	return []disturbance{
+		{"killed", crash.Act{Kill: true}, all},
+		{"power cut", crash.Act{Power: true}, all},
+		{"EIO", crash.Act{Fail: syscall.EIO}, disk},
+		{"ENOSPC", crash.Act{Fail: syscall.ENOSPC}, disk},
+	}
+}
+
+// points disturbs one scene at every touch, or at a sample of them that moves from day to day.
+func (s *scene) points(t *testing.T, d disturbance, tally *tally) {
+	t.Helper()
+	every := 1
+	if !*full {
+		every = 61
+	}
+	for n := 1 + seed()%every; n <= s.want.touches; n += every {
+		t.Run(fmt.Sprintf("%s %d", d.name, n), func(t *testing.T) {
+			t.Parallel()
+			at := crash.Touch{}
+			got := s.play(t, func(touch crash.Touch) crash.Act {
+				if touch.N != n || !d.fits(touch) {
+					return crash.Act{}
+				}
+				at = touch
+				return d.act
+			})
+			if at.N > 0 {
+				tally.count(d.name)
+				s.compare(t, at.String(), &got)
+			}
+		})
+	}
+}
+
+// compare holds what is left in the end against the undisturbed end.
+func (s *scene) compare(t *testing.T, what string, got *ending) {
+	t.Helper()
+	for part, diff := range map[string]string{
+		"PPMS":                              gocmp.Diff(s.want.state, got.state),
+		"the writes that changed something": gocmp.Diff(s.want.writes, got.writes),
+		"what the ledger knows":             gocmp.Diff(s.want.memory, got.memory),
+	} {
+		if diff != "" {
+			t.Errorf("%s: %s is different (-undisturbed +disturbed):\n%s", what, part, diff)
+		}
+	}
+}
+
+// scene is the moment before a run.
+type scene struct {
+	name      string
+	program   string
+	directory string // its URL
+	files     map[string][]byte
+	ppms      ppmssim.Seed
+	links     []reconcile.Link
+	want      ending
+}
+
+// ending is what is left after a run that was disturbed, perhaps, and one that was not.
+type ending struct {
+	touches int
+	state   ppmssim.Seed
+	writes  []string // that changed something, sorted
+	memory  []string // links, grants and deactivations
+}
+
+const sweepConfig = `
+leavers: {grace: 1ms, confirmations: 2}
+accounts: {protect: ["/^svc-/"]}
+guards:
+  creations: {floor: 99}
+  updates: {floor: 99}
+  grants: {floor: 99}
+  revocations: {floor: 99}
+  deactivations: {floor: 99}
+`
+
+// firstDay is a facility that never saw a run: there is no ledger, some accounts match, one is made.
+func firstDay(t *testing.T, program string) *scene {
+	t.Helper()
+	_, address := startDirectory(t, morning())
+	return &scene{name: "first day", program: program, directory: address, ppms: lab()}
+}
+
+// anyDay is a facility in which, after three runs, everything happens at once: somebody new, another phone number, somebody who joins
+// a group, two who leave it (of one staff had given the lesser right), somebody gone for good, somebody back again.
+func anyDay(t *testing.T, program string) *scene {
+	t.Helper()
+	directory, address := startDirectory(t, morning())
+	sim, err := ppmssim.New(ppmssim.Options{Key: secret.New(pumapiKey), Seed: lab()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(sim.Handler())
+	defer server.Close()
+	p := newPost(t, program, map[string]string{"LDAP_URL": address, "PPMS_URL": server.URL + "/pumapi/"}, bindPassword, overlayOf(t, sweepConfig))
+	p.run(t, 0, "apply")
+	directory.SetEntries(without(morning(), "lena"))
+	p.run(t, 0, "apply")
+	directory.SetEntries(without(morning(), "lena", "otto"))
+	p.run(t, 0, "apply")
+	if u, _ := sim.User("lena"); u.Active {
+		t.Fatal("lena was to be deactivated")
+	}
+	directory.SetEntries(evening())
+	s := &scene{name: "any day", program: program, directory: address, files: map[string][]byte{}, ppms: sim.Snapshot()}
+	for _, name := range []string{"ledger.db", "ledger.db-wal"} {
+		data, err := os.ReadFile(filepath.Join(p.dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		s.files[name] = data
+	}
+	s.links = p.look(t).links
+	return s
+}
+
+func startDirectory(t *testing.T, entries []ldaptest.Entry) (*ldaptest.Server, string) {
+	t.Helper()
+	d := ldaptest.New(ldaptest.Options{Entries: entries, BindDN: bindDN, Password: bindPassword})
+	address, err := d.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d, address
+}
+
+// play sets the scene, runs the program under the tracer and, if it was disturbed, once more; and checks what must hold whatever
+// happened.
+func (s *scene) play(t *testing.T, decide func(crash.Touch) crash.Act) ending {
+	t.Helper()
+	sim, err := ppmssim.New(ppmssim.Options{Key: secret.New(pumapiKey), Seed: s.ppms})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := &asked{sim: sim}
+	server := httptest.NewServer(asked)
+	defer server.Close()
+	p := newPost(t, s.program, map[string]string{"LDAP_URL": s.directory, "PPMS_URL": server.URL + "/pumapi/"}, bindPassword, overlayOf(t, sweepConfig))
+	for name, data := range s.files {
+		if err := os.WriteFile(filepath.Join(p.dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := os.Create(filepath.Join(p.dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	undisturbed := decide == nil
+	if undisturbed {
+		decide = func(crash.Touch) crash.Act { return crash.Act{} }
+	}
+	status, touches, err := crash.Run(crash.Program{
+		Path: s.program, Args: []string{"--config", "config.yaml", "apply"}, Dir: p.dir, Env: []string{"PATH=" + os.Getenv("PATH")}, Out: out, Watch: "ledger.db",
+	}, decide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if undisturbed && status.ExitStatus() != 0 {
+		text, _ := os.ReadFile(out.Name())
+		t.Fatalf("it ended with %d\n%s", status.ExitStatus(), last(text))
+	}
+	before := asked.count()
+	if !undisturbed {
+		p.run(t, 0, "apply")
+	}
+	m := p.look(t)
+	if broken := proof.Check(proof.Case{Before: s.ppms, Effects: sim.Effects(), Journal: m.journal, Links: slices.Concat(s.links, m.links), Untouchable: protected}); len(broken) > 0 {
+		t.Errorf("broken promises:\n%s", strings.Join(broken, "\n"))
+	}
+	if !undisturbed {
+		if wrong := m.settledFirst(asked.since(before)); wrong != "" {
+			t.Error(wrong)
+		}
+	}
+	e := ending{touches: touches, state: comparable(sim.Snapshot()), memory: m.facts}
+	for _, effect := range sim.Effects() {
+		if effect.Changed {
+			e.writes = append(e.writes, effectOf(effect))
+		}
+	}
+	slices.Sort(e.writes)
+	return e
+}
+
+func protected(key reconcile.Key) bool { return strings.HasPrefix(string(key), "svc-") }
+
+// asked is a PPMS that keeps what it was asked.
+type asked struct {
+	sim *ppmssim.Sim
+	mu  sync.Mutex
+	all []string // "action login"
+}
+
+func (a *asked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the client died in the middle of it
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if form, err := url.ParseQuery(string(body)); err == nil {
+		a.mu.Lock()
+		a.all = append(a.all, form.Get("action")+" "+cmp.Or(form.Get("login"), "system "+form.Get("id")))
+		a.mu.Unlock()
+	}
+	a.sim.Handler().ServeHTTP(w, r)
+}
+
+func (a *asked) count() int { return len(a.since(0)) }
+
+func (a *asked) since(n int) []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.all[n:])
+}
+
+// looked is what a ledger has.
+type looked struct {
+	runs    []ledger.Run
+	journal []ledger.Entry
+	links   []reconcile.Link
+	facts   []string
+}
+
+func (p *post) look(t *testing.T) (m looked) {
+	t.Helper()
+	l, err := ledger.OpenReadOnly(t.Context(), filepath.Join(p.dir, "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	memory, err := l.Memory(t.Context(), time.Now())
+	if err == nil {
+		m.runs, err = l.Runs(t.Context(), 0)
+	}
+	slices.Reverse(m.runs)
+	for _, run := range m.runs {
+		var entries []ledger.Entry
+		if err == nil {
+			entries, err = l.Entries(t.Context(), run.ID)
+		}
+		m.journal = append(m.journal, entries...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.links = memory.Links
+	for _, x := range memory.Links {
+		m.facts = append(m.facts, fmt.Sprint("link ", x.Login, " ", x.ID, " ", x.Origin))
+	}
+	for _, g := range memory.Grants {
+		m.facts = append(m.facts, fmt.Sprint("gave ", g.Login, " ", g.Level, " on ", g.System, ", before: ", g.Before, g.Overruled))
+	}
+	for key, d := range memory.Deactivated {
+		m.facts = append(m.facts, fmt.Sprint("deactivated ", key, d.Overruled))
+	}
+	slices.Sort(m.facts)
+	return m
+}
+
+// settledFirst says whether the last run asked about the writes in doubt, and about nothing else, before it read the first list.
+func (m *looked) settledFirst(requests []string) string {
+	lastRun := m.runs[len(m.runs)-1]
+	doubts := map[string]bool{}
+	for i := range m.journal {
+		if e := &m.journal[i]; e.Run < lastRun.ID && !e.SettledAt.Before(lastRun.Started) {
+			doubts[e.Change.Login] = true
+		}
+	}
+	first := map[string]bool{}
+	for _, r := range requests {
+		action, login, _ := strings.Cut(r, " ")
+		if action != "getuser" && action != "getuserrights" && action != "getsysrights" {
+			break
+		}
+		if action != "getsysrights" { // the second look at a right
+			first[login] = true
+		}
+	}
+	if diff := gocmp.Diff(doubts, first); diff != "" {
+		return "before all else it asked about others than those in doubt (-in doubt +asked):\n" + diff
+	}
+	return ""
+}
+
+// tally counts points.
+type tally struct {
+	mu     sync.Mutex
+	struck map[string]int
+}
+
+func (y *tally) count(disturbance string) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.struck == nil {
+		y.struck = map[string]int{}
+	}
+	y.struck[disturbance]++
+}
+
+func (y *tally) String() string {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	var parts []string
+	total := 0
+	for _, d := range disturbances() {
+		parts = append(parts, fmt.Sprintf("%d %s", y.struck[d.name], d.name))
+		total += y.struck[d.name]
+	}
+	return fmt.Sprintf("%d points: ", total) + strings.Join(parts, ", ")
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"ppms-syncd/internal/ldapsrc/ldaptest"
+	"ppms-syncd/internal/ppmssim"
+)
+
+// morning is a small directory, and evening the same one after a day on which everything happened.
+func morning() []ldaptest.Entry {
+	entries := []ldaptest.Entry{
+		entryOf(suffix, "domain", "dc", "example"), entryOf("ou=people,"+suffix, "organizationalUnit", "ou", "people"),
+		entryOf("ou=groups,"+suffix, "organizationalUnit", "ou", "groups"),
+	}
+	for _, login := range []string{"ada", "bob", "eva", "karl", "lena", "otto", "uwe"} {
+		entries = append(entries, somebody(login, "1"))
+	}
+	return append(entries, confocal("ada", "bob", "eva"))
+}
+
+func evening() []ldaptest.Entry {
+	entries := without(morning(), "otto", "ada", "confocal-users")
+	return append(entries, somebody("ada", "2"), somebody("nina", "1"), confocal("ada", "uwe", "nina"))
+}
+
+func entryOf(dn, class, attr, name string) ldaptest.Entry {
+	return ldaptest.Entry{DN: dn, Attrs: map[string][]string{"objectClass": {class}, attr: {name}}}
+}
+
+func somebody(login, phone string) ldaptest.Entry {
+	dn := "uid=" + login + ",ou=people," + suffix
+	return ldaptest.Entry{DN: dn, Attrs: map[string][]string{
+		"objectClass": {"inetOrgPerson"}, "uid": {login}, "cn": {login}, "sn": {strings.ToUpper(login)}, "givenName": {login},
+		"mail": {login + "@example.org"}, "ou": {"lab"}, "telephoneNumber": {phone}, "entryUUID": {ldaptest.EntryUUID(dn)},
+	}}
+}
+
+func confocal(logins ...string) ldaptest.Entry {
+	e := entryOf("cn=confocal-users,ou=groups,"+suffix, "groupOfNames", "cn", "confocal-users")
+	for _, login := range logins {
+		e.Attrs["member"] = append(e.Attrs["member"], "uid="+login+",ou=people,"+suffix)
+	}
+	return e
+}
+
+func without(entries []ldaptest.Entry, names ...string) []ldaptest.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e ldaptest.Entry) bool {
+		rdn, _, _ := strings.Cut(e.DN, ",")
+		_, name, _ := strings.Cut(rdn, "=")
+		return slices.Contains(names, name)
+	})
+}
+
+// lab is a small PPMS: it lacks karl, ada has an old number, eva a right that staff gave, and there are some whom nobody may touch.
+func lab() ppmssim.Seed {
+	s := ppmssim.Seed{
+		Units:   []ppmssim.Unit{{Unitlogin: "lab", Active: true}},
+		Systems: []ppmssim.System{{ID: 12, Facility: 1, Type: "Confocal", Name: "SP8", Active: true, Bookable: true}},
+		Rights:  []ppmssim.Right{{Login: "eva", System: 12, Level: "N"}, {Login: "visitor", System: 12, Level: "A"}},
+	}
+	for _, login := range []string{"ada", "bob", "boss", "eva", "lena", "otto", "svc-robot", "uwe", "visitor"} {
+		s.Users = append(s.Users, ppmssim.User{
+			Login: login, Lname: strings.ToUpper(login), Fname: login, Email: login + "@example.org", Unitlogin: "lab", Phone: "1", Active: true, Admin: login == "boss",
+		})
+	}
+	s.Users[0].Phone = "0"
+	return s
+}
+
+func overlayOf(t *testing.T, text string) (more map[string]any) {
+	t.Helper()
+	if err := yaml.Unmarshal([]byte(text), &more); err != nil {
+		t.Fatal(err)
+	}
+	return more
+}
+
+// seed moves samples from day to day; -v shows what it chose.
+func seed() int { return time.Now().UTC().YearDay() }
+
+// record leaves a figure for docs/reliability.md where make reliability wants it.
+func record(t *testing.T, name, figure string) {
+	t.Helper()
+	dir := os.Getenv("RELIABILITY")
+	if dir == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(figure+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,167 @@
+// Package proof holds what happened against what was promised. It is for tests: after runs that were killed, starved, lied to or
+// left alone it reads the simulator's log of effects and the ledger's journal, and says which promise was broken.
+//
+// [Check] is a pure function. It knows nothing of how ppms-syncd works, only what must never be seen.
+package proof
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/ppmssim"
+	"ppms-syncd/internal/reconcile"
+)
+
+// Case is what is known of one world once everything has happened.
+type Case struct {
+	Before  ppmssim.Seed     // PPMS at first
+	Effects []ppmssim.Effect // all writes that reached it, in order
+	Journal []ledger.Entry   // of all runs, in order
+	Links   []reconcile.Link // in the end, and those of before that have gone
+
+	// Untouchable says who is never written: administrators and the protected. nil: only who is an administrator in Before.
+	Untouchable func(reconcile.Key) bool
+	// Enabled says when a complete read last showed somebody enabled before that time; zero: never. nil: it is not looked at.
+	Enabled func(key reconcile.Key, before time.Time) time.Time
+	// Grace is how long nobody may be deactivated after that.
+	Grace time.Duration
+}
+
+// Check lists the promises that were broken.
+func Check(c Case) []string {
+	k := &check{Case: c, intents: map[string][]*ledger.Entry{}, exists: map[reconcile.Key]bool{}, admin: map[reconcile.Key]bool{}, managed: map[reconcile.Key]bool{}}
+	for _, u := range c.Before.Users {
+		k.exists[reconcile.KeyOf(u.Login)] = true
+		k.admin[reconcile.KeyOf(u.Login)] = u.Admin
+	}
+	for _, l := range c.Links {
+		k.managed[reconcile.KeyOf(l.Login)] = true
+	}
+	for i := range c.Journal {
+		e := &c.Journal[i]
+		if e.Outcome != reconcile.Stale {
+			k.intents[Line(&e.Change)] = append(k.intents[Line(&e.Change)], e)
+		}
+		if e.Change.Kind == reconcile.NewUser {
+			k.managed[reconcile.KeyOf(e.Change.Login)] = true
+		}
+	}
+	for i := range c.Effects {
+		k.effect(&c.Effects[i])
+	}
+	return k.broken
+}
+
+type check struct {
+	Case
+
+	intents map[string][]*ledger.Entry // by request, those that no effect was found for yet
+	exists  map[reconcile.Key]bool
+	admin   map[reconcile.Key]bool
+	managed map[reconcile.Key]bool
+	broken  []string
+}
+
+func (k *check) say(e *ppmssim.Effect, format string, args ...any) {
+	k.broken = append(k.broken, fmt.Sprintf("effect %d, %s: ", e.Seq, EffectLine(e))+fmt.Sprintf(format, args...))
+}
+
+// effect holds one write against everything before it.
+func (k *check) effect(e *ppmssim.Effect) {
+	key := reconcile.KeyOf(e.Params["login"])
+	intent := k.intent(e)
+	if k.admin[key] || k.Untouchable != nil && k.Untouchable(key) {
+		k.say(e, "the account is an administrator's or protected")
+	}
+	if !k.managed[key] {
+		k.say(e, "the account is local: nothing links it")
+	}
+	switch {
+	case e.Action == "newuser" && k.exists[key]:
+		k.say(e, "the account exists already")
+	case e.Action != "newuser" && !k.exists[key]:
+		k.say(e, "there is no such account")
+	}
+	for _, c := range e.Changes {
+		switch {
+		case c.Field == "exists" && strings.HasPrefix(c.Object, "unit "):
+			k.say(e, "it made the %s", c.Object)
+		case c.Field == "exists" && strings.HasPrefix(c.Object, "user "):
+			k.exists[key] = true
+		case c.Field == "level" && c.Before == "S":
+			k.say(e, "it was set over an S")
+		case c.Field == "level" && intent != nil && !startsFrom(&intent.Change, c.Before):
+			k.say(e, "it replaced %q, which the journal does not say", c.Before)
+		case c.Field == reconcile.ActiveField && c.After == "false":
+			k.deactivated(e, key)
+		}
+	}
+}
+
+// intent finds the journal's entry for a write: each intent allows one request, sent after it was on disk.
+func (k *check) intent(e *ppmssim.Effect) *ledger.Entry {
+	line := EffectLine(e)
+	if len(k.intents[line]) == 0 {
+		k.say(e, "no intent was journalled for it, or it was sent twice")
+		return nil
+	}
+	entry := k.intents[line][0]
+	k.intents[line] = k.intents[line][1:]
+	switch {
+	case entry.At.After(e.Time):
+		k.say(e, "its intent was journalled at %s, after it", entry.At.Format(time.StampMilli))
+	case entry.Outcome == reconcile.NotSent:
+		k.intents[line] = slices.Clone(k.intents[line])
+		return k.intent(e) // that one was not; then another must have been
+	case entry.Outcome == reconcile.Refused && e.Changed:
+		k.say(e, "the journal says that it was refused")
+	}
+	return entry
+}
+
+func startsFrom(c *reconcile.Change, before string) bool {
+	nothing := func(level string) bool { return level == "" || level == "D" }
+	return c.From == nil || *c.From == before || nothing(*c.From) && nothing(before)
+}
+
+func (k *check) deactivated(e *ppmssim.Effect, key reconcile.Key) {
+	if k.Enabled == nil {
+		return
+	}
+	seen := k.Enabled(key, e.Time)
+	if since := e.Time.Sub(seen); since < k.Grace {
+		k.say(e, "a complete read showed the person %s before, and the grace is %s", since, k.Grace)
+	}
+}
+
+// Line spells the request that a change stands for; EffectLine spells the one that arrived in the same way.
+func Line(c *reconcile.Change) string {
+	if c.Kind == reconcile.SetRight {
+		return spell("setright", map[string]string{"login": c.Login, "id": strconv.Itoa(c.System), "type": c.To})
+	}
+	params := map[string]string{"login": c.Login}
+	for name, v := range c.Fields {
+		params[name] = v.To
+	}
+	action := "upduser"
+	if c.Kind == reconcile.NewUser {
+		action = "newuser"
+	}
+	return spell(action, params)
+}
+
+// EffectLine spells a request that arrived.
+func EffectLine(e *ppmssim.Effect) string { return spell(e.Action, e.Params) }
+
+func spell(action string, params map[string]string) string {
+	words := []string{action}
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		words = append(words, fmt.Sprintf("%s=%q", name, params[name]))
+	}
+	return strings.Join(words, " ")
+}
