@@ -98,15 +98,16 @@ type world struct {
 	settings
 	Folder string
 
-	t    *testing.T
-	dir  *ldaptest.Server
-	sim  *ppmssim.Sim
-	app  *daemon.App
-	now  time.Time
-	out  bytes.Buffer
-	logs safeBuffer
-	mu   sync.Mutex
-	on   func(action string, form url.Values) // staff's hands: called before PPMS works on a request
+	t     *testing.T
+	dir   *ldaptest.Server
+	sim   *ppmssim.Sim
+	app   *daemon.App
+	now   time.Time
+	began time.Time // when PPMS was as Seed has it
+	out   bytes.Buffer
+	logs  safeBuffer
+	mu    sync.Mutex
+	on    func(action string, form url.Values) // staff's hands: called before PPMS works on a request
 }
 
 // newWorld starts one in which nothing has run yet.

@@ -60,11 +60,12 @@ func NewReader(o Options) (*Reader, error) {
 	}
 	r := &Reader{
 		url: address, key: o.Key, timeout: o.Timeout, concurrency: max(1, o.Concurrency), userAgent: o.UserAgent,
-		log: o.Log, observe: o.Observe, dial: o.Dial, firstWait: 500 * time.Millisecond, maxAnswer: maxAnswer, limit: rate.NewLimiter(rate.Inf, 0),
+		log: o.Log, observe: o.Observe, dial: o.Dial, maxAnswer: maxAnswer, limit: rate.NewLimiter(rate.Inf, 0),
 	}
 	if r.timeout <= 0 {
 		r.timeout = 30 * time.Second
 	}
+	r.firstWait = min(500*time.Millisecond, r.timeout/10)
 	if o.RequestsPerSecond > 0 { // a tenth of a second's worth may come at once
 		r.limit = rate.NewLimiter(rate.Limit(o.RequestsPerSecond), max(1, int(o.RequestsPerSecond/10)))
 	}
