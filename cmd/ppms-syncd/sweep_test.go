@@ -29,7 +29,6 @@ import (
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/ppmssim"
 	"ppms-syncd/internal/proof"
-	"ppms-syncd/internal/reconcile"
 	"ppms-syncd/internal/secret"
 )
 
@@ -123,7 +122,7 @@ type scene struct {
 	directory string // its URL
 	files     map[string][]byte
 	ppms      ppmssim.Seed
-	links     []reconcile.Link
+	managed   []string
 	want      ending
 }
 
@@ -182,7 +181,7 @@ func anyDay(t *testing.T, program string) *scene {
 		}
 		s.files[name] = data
 	}
-	s.links = p.look(t).links
+	s.managed = p.look(t).managed
 	return s
 }
 
@@ -238,7 +237,7 @@ func (s *scene) play(t *testing.T, decide func(crash.Touch) crash.Act) ending {
 		p.run(t, 0, "apply")
 	}
 	m := p.look(t)
-	if broken := proof.Check(proof.Case{Before: s.ppms, Effects: sim.Effects(), Journal: m.journal, Links: slices.Concat(s.links, m.links), Untouchable: protected}); len(broken) > 0 {
+	if broken := proof.Check(proof.Case{Before: s.ppms, Effects: sim.Effects(), Journal: m.journal, Managed: slices.Concat(s.managed, m.managed), Protected: protected}); len(broken) > 0 {
 		t.Errorf("broken promises:\n%s", strings.Join(broken, "\n"))
 	}
 	if !undisturbed {
@@ -256,7 +255,7 @@ func (s *scene) play(t *testing.T, decide func(crash.Touch) crash.Act) ending {
 	return e
 }
 
-func protected(key reconcile.Key) bool { return strings.HasPrefix(string(key), "svc-") }
+func protected(login string) bool { return strings.HasPrefix(login, "svc-") }
 
 // asked is a PPMS that keeps what it was asked.
 type asked struct {
@@ -291,7 +290,7 @@ func (a *asked) since(n int) []string {
 type looked struct {
 	runs    []ledger.Run
 	journal []ledger.Entry
-	links   []reconcile.Link
+	managed []string
 	facts   []string
 }
 
@@ -317,8 +316,8 @@ func (p *post) look(t *testing.T) (m looked) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.links = memory.Links
 	for _, x := range memory.Links {
+		m.managed = append(m.managed, x.Login)
 		m.facts = append(m.facts, fmt.Sprint("link ", x.Login, " ", x.ID, " ", x.Origin))
 	}
 	for _, g := range memory.Grants {

@@ -111,44 +111,46 @@ const (
 
 // run follows all threads until the last one has ended.
 func (t *tracer) run() (end syscall.WaitStatus, err error) {
-	started := false
-	for {
-		var status syscall.WaitStatus
-		thread, waitErr := syscall.Wait4(-t.pid, &status, allThreads, nil)
+	for started := false; ; {
+		thread, waitErr := syscall.Wait4(-t.pid, &end, allThreads, nil)
 		switch {
 		case errors.Is(waitErr, syscall.EINTR):
 			continue
 		case waitErr != nil:
 			return end, errors.Join(err, waitErr)
-		case status.Exited() || status.Signaled():
-			if thread == t.pid {
-				if t.power {
-					err = errors.Join(err, t.undo())
-				}
-				return status, err
+		case thread == t.pid && (end.Exited() || end.Signaled()):
+			if t.power {
+				err = errors.Join(err, t.undo())
 			}
+			return end, err
+		case !end.Stopped():
 			continue
 		}
-		resume, signal := syscall.PtraceCont, 0
 		var failed error
-		switch stop := status.StopSignal(); {
-		case !started:
+		if started {
+			failed = t.resume(thread, end)
+		} else {
 			started = true
-			failed = errors.Join(syscall.PtraceSetOptions(thread, options), filter(thread))
-		case stop == syscall.SIGTRAP && status.TrapCause() == seccompEvent:
-			resume = syscall.PtraceSyscall // to see it leave
-			failed = t.enter(thread)
-		case stop == syscall.SIGTRAP|0x80:
-			failed = t.leave(thread)
-		case stop == syscall.SIGTRAP, stop == syscall.SIGSTOP: // of the tracing itself
-		default:
-			signal = int(stop)
+			failed = errors.Join(syscall.PtraceSetOptions(thread, options), filter(thread), syscall.PtraceCont(thread, 0))
 		}
-		failed = errors.Join(failed, resume(thread, signal))
 		if failed != nil && !errors.Is(failed, syscall.ESRCH) { // ESRCH: it is ending
 			err = errors.Join(err, failed)
 			_ = syscall.Kill(t.pid, syscall.SIGKILL) // it may have ended by itself
 		}
+	}
+}
+
+// resume looks at why a thread stopped and lets it go on.
+func (t *tracer) resume(thread int, status syscall.WaitStatus) error {
+	switch stop := status.StopSignal(); {
+	case stop == syscall.SIGTRAP && status.TrapCause() == seccompEvent:
+		return errors.Join(t.enter(thread), syscall.PtraceSyscall(thread, 0)) // to see it leave
+	case stop == syscall.SIGTRAP|0x80:
+		return errors.Join(t.leave(thread), syscall.PtraceCont(thread, 0))
+	case stop == syscall.SIGTRAP, stop == syscall.SIGSTOP: // of the tracing itself
+		return syscall.PtraceCont(thread, 0)
+	default:
+		return syscall.PtraceCont(thread, int(stop))
 	}
 }
 
@@ -216,7 +218,7 @@ func filter(thread int) error {
 	rules := []syscall.SockFilter{{Code: load}}
 	numbers := slices.Sorted(maps.Keys(calls()))
 	for i, n := range numbers {
-		rules = append(rules, syscall.SockFilter{Code: jumpEqual, Jt: uint8(len(numbers) - i), K: uint32(n)}) //nolint:gosec // G115: a few
+		rules = append(rules, syscall.SockFilter{Code: jumpEqual, Jt: uint8(len(numbers) - i), K: uint32(n)})
 	}
 	rules = append(rules, syscall.SockFilter{Code: give, K: allow}, syscall.SockFilter{Code: give, K: trace})
 	var before syscall.PtraceRegs
@@ -262,7 +264,7 @@ func inject(thread int, before syscall.PtraceRegs, call [5]uint64) error {
 		return err
 	}
 	err := syscall.PtraceGetRegs(thread, &regs)
-	if result := int64(regs.Rax); err == nil && result != 0 { //nolint:gosec // G115: negative is an error
+	if result := int64(regs.Rax); err == nil && result != 0 {
 		err = fmt.Errorf("system call %d in the program: %w", call[0], syscall.Errno(-result))
 	}
 	_, poked := syscall.PtracePokeText(thread, uintptr(before.Rip), instruction)
@@ -339,8 +341,7 @@ func (t *tracer) undo() error {
 		if err != nil {
 			return err
 		}
-		for k := len(images) - 1; k >= 0; k-- {
-			i := images[k]
+		for _, i := range slices.Backward(images) {
 			if grow := i.size - int64(len(data)); grow > 0 {
 				data = append(data, make([]byte, grow)...)
 			}

@@ -22,10 +22,10 @@ type Case struct {
 	Before  ppmssim.Seed     // PPMS at first
 	Effects []ppmssim.Effect // all writes that reached it, in order
 	Journal []ledger.Entry   // of all runs, in order
-	Links   []reconcile.Link // in the end, and those of before that have gone
+	Managed []string         // logins of the accounts that were ever linked
 
-	// Untouchable says who is never written: administrators and the protected. nil: only who is an administrator in Before.
-	Untouchable func(reconcile.Key) bool
+	// Protected says who else than administrators is never written; nil: nobody.
+	Protected func(login string) bool
 	// Enabled says when a complete read last showed somebody enabled before that time; zero: never. nil: it is not looked at.
 	Enabled func(key reconcile.Key, before time.Time) time.Time
 	// Grace is how long nobody may be deactivated after that.
@@ -39,8 +39,8 @@ func Check(c Case) []string {
 		k.exists[reconcile.KeyOf(u.Login)] = true
 		k.admin[reconcile.KeyOf(u.Login)] = u.Admin
 	}
-	for _, l := range c.Links {
-		k.managed[reconcile.KeyOf(l.Login)] = true
+	for _, login := range c.Managed {
+		k.managed[reconcile.KeyOf(login)] = true
 	}
 	for i := range c.Journal {
 		e := &c.Journal[i]
@@ -73,9 +73,29 @@ func (k *check) say(e *ppmssim.Effect, format string, args ...any) {
 
 // effect holds one write against everything before it.
 func (k *check) effect(e *ppmssim.Effect) {
-	key := reconcile.KeyOf(e.Params["login"])
 	intent := k.intent(e)
-	if k.admin[key] || k.Untouchable != nil && k.Untouchable(key) {
+	k.account(e, reconcile.KeyOf(e.Params["login"]))
+	for _, c := range e.Changes {
+		switch c.Field {
+		case "exists":
+			if login, ok := strings.CutPrefix(c.Object, "user "); ok {
+				k.exists[reconcile.KeyOf(login)] = true
+			} else {
+				k.say(e, "it made the %s", c.Object)
+			}
+		case "level":
+			k.level(e, intent, c.Before)
+		case reconcile.ActiveField:
+			if c.After == "false" {
+				k.deactivated(e, reconcile.KeyOf(e.Params["login"]))
+			}
+		}
+	}
+}
+
+// account checks whether the account may be written at all.
+func (k *check) account(e *ppmssim.Effect, key reconcile.Key) {
+	if k.admin[key] || k.Protected != nil && k.Protected(e.Params["login"]) {
 		k.say(e, "the account is an administrator's or protected")
 	}
 	if !k.managed[key] {
@@ -87,19 +107,13 @@ func (k *check) effect(e *ppmssim.Effect) {
 	case e.Action != "newuser" && !k.exists[key]:
 		k.say(e, "there is no such account")
 	}
-	for _, c := range e.Changes {
-		switch {
-		case c.Field == "exists" && strings.HasPrefix(c.Object, "unit "):
-			k.say(e, "it made the %s", c.Object)
-		case c.Field == "exists" && strings.HasPrefix(c.Object, "user "):
-			k.exists[key] = true
-		case c.Field == "level" && c.Before == "S":
-			k.say(e, "it was set over an S")
-		case c.Field == "level" && intent != nil && !startsFrom(&intent.Change, c.Before):
-			k.say(e, "it replaced %q, which the journal does not say", c.Before)
-		case c.Field == reconcile.ActiveField && c.After == "false":
-			k.deactivated(e, key)
-		}
+}
+
+func (k *check) level(e *ppmssim.Effect, intent *ledger.Entry, before string) {
+	if before == "S" {
+		k.say(e, "it was set over an S")
+	} else if intent != nil && !startsFrom(&intent.Change, before) {
+		k.say(e, "it replaced %q, which the journal does not say", before)
 	}
 }
 
