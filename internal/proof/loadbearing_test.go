@@ -2,7 +2,6 @@ package proof
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,19 +9,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
-
-var full = flag.Bool("full", false, "switch off every guard, not a sample (see make reliability)")
 
 // root is the top of the project.
 const root = "../.."
 
-// support is one guard or check. Without it, which is with the new text in the place of the old, the named test fails.
+// support is one guard or check, and the test that misses it.
 type support struct {
 	guard    string
 	file     string // below internal; its package's test it is unless test names another: "daemon.TestFaults"
-	old, new string
+	old, new string // the text, and the same with a switch: ON is true unless this guard is switched off
 	test     string
 }
 
@@ -40,90 +36,90 @@ func supports() []support {
 		read     = "daemon/readppms.go"
 		exchange = "ppms/exchange.go"
 		client   = "ppms/client.go"
-		tripped  = "Tripped: planned[g] && value > limit"
+		tripped  = "planned[g] && value > limit"
 	)
 	return []support{
-		{"guard: creations", guards, tripped, "Tripped: g != Creations && planned[g] && value > limit", "TestJudge"},
-		{"guard: updates", guards, tripped, "Tripped: g != Updates && planned[g] && value > limit", "daemon.TestGuardHoldsTheWholePlan"},
-		{"guard: grants", guards, tripped, "Tripped: g != Grants && planned[g] && value > limit", "daemon.TestGuardHoldsTheWholePlan"},
-		{"guard: revocations", guards, tripped, "Tripped: g != Revocations && planned[g] && value > limit", "daemon.TestGuardOfRemovalsHoldsOnlyThose"},
-		{"guard: deactivations", guards, tripped, "Tripped: g != Deactivations && planned[g] && value > limit", "TestJudge"},
-		{"guard: shrink", guards, "Tripped: lost > limit", "Tripped: false", "TestJudge"},
-		{"guard: min_people", guards, "Tripped: people < guards.MinPeople", "Tripped: false", "TestJudge"},
-		{"guard: scope", guards, "case c.Unproven:", "case false:", "TestJudge"},
-		{"guards count the last 24 hours", guards, "range spent {", "range spent[:0] {", "TestJudge"},
-		{"approvals expire", guards, "ok && now.Before(until)", "ok", "TestJudge"},
-		{"a removal must have been seen to come about", compute, "if oppositeScope == c.Settings.Scope {", "if true {", "TestScope"},
-		{"administrators are never written", compute, "if _, ok := c.admins[key]; ok {", "if _, ok := c.admins[key]; ok && false {", "TestCompute"},
-		{"who was an administrator this week still counts", compute, "if in.Now.Sub(at) <= adminMemory {", "if false {", "TestCompute"},
-		{"accounts.protect", compute, "if c.Settings.Protected != nil && c.Settings.Protected(key) {", "if false {", "TestCompute"},
-		{"an update looks for the untouchable", accounts, `case c.untouchable(KeyOf(c.accountOf(s).Login)) != "":`, "case false:", "TestCompute"},
-		{"a deactivation looks for the untouchable", leavers, ` || c.untouchable(key) != "" {`, " {", "TestCompute"},
+		{"guard: creations", guards, tripped, tripped + " && (g != Creations || ON)", "TestJudge"},
+		{"guard: updates", guards, tripped, tripped + " && (g != Updates || ON)", "daemon.TestGuardHoldsTheWholePlan"},
+		{"guard: grants", guards, tripped, tripped + " && (g != Grants || ON)", "daemon.TestGuardHoldsTheWholePlan"},
+		{"guard: revocations", guards, tripped, tripped + " && (g != Revocations || ON)", "daemon.TestGuardOfRemovalsHoldsOnlyThose"},
+		{"guard: deactivations", guards, tripped, tripped + " && (g != Deactivations || ON)", "TestJudge"},
+		{"guard: shrink", guards, "Tripped: lost > limit", "Tripped: lost > limit && ON", "TestJudge"},
+		{"guard: min_people", guards, "Tripped: people < guards.MinPeople", "Tripped: people < guards.MinPeople && ON", "TestJudge"},
+		{"guard: scope", guards, "case c.Unproven:", "case c.Unproven && ON:", "TestJudge"},
+		{"guards count the last 24 hours", guards, "range spent {", "range only(spent, ON) {", "TestJudge"},
+		{"approvals expire", guards, "ok && now.Before(until)", "ok && (now.Before(until) || !ON)", "TestJudge"},
+		{"a removal must have been seen to come about", compute, "if oppositeScope == c.Settings.Scope {", "if oppositeScope == c.Settings.Scope || !ON {", "TestScope"},
+		{"administrators are never written", compute, "if _, ok := c.admins[key]; ok {", "if _, ok := c.admins[key]; ok && ON {", "TestCompute"},
+		{"who was an administrator this week still counts", compute, "if in.Now.Sub(at) <= adminMemory {", "if in.Now.Sub(at) <= adminMemory && ON {", "TestCompute"},
+		{"accounts.protect", compute, "if c.Settings.Protected != nil && c.Settings.Protected(key) {", "if c.Settings.Protected != nil && c.Settings.Protected(key) && ON {", "TestCompute"},
+		{"an update looks for the untouchable", accounts, `case c.untouchable(KeyOf(c.accountOf(s).Login)) != "":`, `case c.untouchable(KeyOf(c.accountOf(s).Login)) != "" && ON:`, "TestCompute"},
+		{"a deactivation looks for the untouchable", leavers, ` || c.untouchable(key) != "" {`, ` || c.untouchable(key) != "" && ON {`, "TestCompute"},
 
-		{"incomplete: an entry that is not understood", identity, "case len(s.Problems) > 0:", "case false:", "TestCompute"},
-		{"bad-login: control characters", identity, "case strings.ContainsFunc(s.Login, unicode.IsControl):", "case false:", "TestCompute"},
-		{"bad-login: accounts.login_pattern", identity, "case c.Settings.LoginOK != nil && !c.Settings.LoginOK(s.Login):", "case false:", "TestCompute"},
-		{"duplicate-login", identity, "case c.people[s.key] > 1 && !c.chosenByHand(s):", "case false:", "TestCompute"},
-		{"duplicate-account", identity, "if c.duplicates[s.key] {", "if false {", "TestCompute"},
-		{"identity-mismatch", identity, "if !agree(s.Person, a) {", "if false {", "TestCompute"},
-		{"login-reused", identity, "if other := c.linkedTo[s.key]; other != nil {", "if other := c.linkedTo[s.key]; other != nil && false {", "TestCompute"},
-		{"renamed: the new account must agree", identity, "\t\tagree(s.Person, &c.PPMS.Accounts[account]) {", "\t\ttrue {", "TestCompute"},
+		{"incomplete: an entry that is not understood", identity, "case len(s.Problems) > 0:", "case len(s.Problems) > 0 && ON:", "TestCompute"},
+		{"bad-login: control characters", identity, "case strings.ContainsFunc(s.Login, unicode.IsControl):", "case strings.ContainsFunc(s.Login, unicode.IsControl) && ON:", "TestCompute"},
+		{"bad-login: accounts.login_pattern", identity, "case c.Settings.LoginOK != nil && !c.Settings.LoginOK(s.Login):", "case c.Settings.LoginOK != nil && !c.Settings.LoginOK(s.Login) && ON:", "TestCompute"},
+		{"duplicate-login", identity, "case c.people[s.key] > 1 && !c.chosenByHand(s):", "case c.people[s.key] > 1 && !c.chosenByHand(s) && ON:", "TestCompute"},
+		{"duplicate-account", identity, "if c.duplicates[s.key] {", "if c.duplicates[s.key] && ON {", "TestCompute"},
+		{"identity-mismatch", identity, "if !agree(s.Person, a) {", "if !agree(s.Person, a) && ON {", "TestCompute"},
+		{"login-reused", identity, "if other := c.linkedTo[s.key]; other != nil {", "if other := c.linkedTo[s.key]; other != nil && ON {", "TestCompute"},
+		{"renamed: the new account must agree", identity, "\t\tagree(s.Person, &c.PPMS.Accounts[account]) {", "\t\t(agree(s.Person, &c.PPMS.Accounts[account]) || !ON) {", "TestCompute"},
 
-		{"incomplete: what a new account needs", accounts, "if len(lacking) > 0 {", "if len(lacking) > 0 && false {", "TestCompute"},
-		{"unknown-unit", accounts, "if !ok {\n\t\t\tc.issue(UnknownUnit", "if !ok && false {\n\t\t\tc.issue(UnknownUnit", "TestCompute"},
-		{"email-taken", accounts, `holder != "" {`, `holder != "" && false {`, "TestCompute"},
-		{"inactive-by-staff", accounts, "if !ok || ours.Overruled {", "if !ok && false || ours.Overruled {", "TestCompute"},
+		{"incomplete: what a new account needs", accounts, "if len(lacking) > 0 {", "if len(lacking) > 0 && ON {", "TestCompute"},
+		{"unknown-unit", accounts, "if !ok {\n\t\t\tc.issue(UnknownUnit", "if !ok && ON {\n\t\t\tc.issue(UnknownUnit", "TestCompute"},
+		{"email-taken", accounts, `holder != "" {`, `holder != "" && ON {`, "TestCompute"},
+		{"inactive-by-staff", accounts, "if !ok || ours.Overruled {", "if !ok && ON || ours.Overruled {", "TestCompute"},
 
-		{"leavers.confirmations", leavers, "cause.Reads >= l.Confirmations && ", "", "TestCompute"},
-		{"leavers.grace", leavers, " && !now.Before(l.End(cause))", "", "TestCompute"},
-		{"the second look was made", leavers, `if !known || where.Err != "" {`, `if !known && false || where.Err != "" {`, "TestCompute"},
-		{"the second look did not fail", leavers, `if !known || where.Err != "" {`, `if !known {`, "TestCompute"},
-		{"whose login is there is no leaver", leavers, "if c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0 {", "if false {", "TestCompute"},
-		{"a read that shrank confirms nobody", leavers, "if c.frozen {\n\t\treturn", "if false {\n\t\treturn", "TestCompute"},
-		{"reactivated-by-staff", leavers, "if ours, ok := c.deactivated[key]; ok {", "if ours, ok := c.deactivated[key]; ok && false {", "TestCompute"},
+		{"leavers.confirmations", leavers, "cause.Reads >= l.Confirmations && ", "(cause.Reads >= l.Confirmations || !ON) && ", "TestCompute"},
+		{"leavers.grace", leavers, " && !now.Before(l.End(cause))", " && (!now.Before(l.End(cause)) || !ON)", "TestCompute"},
+		{"the second look was made", leavers, `if !known || `, `if !known && ON || `, "TestCompute"},
+		{"the second look did not fail", leavers, `where.Err != "" {`, `where.Err != "" && ON {`, "TestCompute"},
+		{"whose login is there is no leaver", leavers, "if c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0 {", "if (c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0) && ON {", "TestCompute"},
+		{"a read that shrank confirms nobody", leavers, "if c.frozen {\n\t\treturn", "if c.frozen && ON {\n\t\treturn", "TestCompute"},
+		{"reactivated-by-staff", leavers, "if ours, ok := c.deactivated[key]; ok {", "if ours, ok := c.deactivated[key]; ok && ON {", "TestCompute"},
 
-		{"right-blocked-by-staff", rights, "case have == Deactivated && (gave == nil || gave.Level != Deactivated):", "case false:", "TestCompute"},
-		{"right-lowered-by-staff", rights, "case gave != nil && gave.Level != Deactivated && have < gave.Level:", "case false:", "TestCompute"},
-		{"rights of the absent and the disabled stay", rights, "if s.held || s.State != Enabled {", "if s.held {", "TestCompute"},
-		{"only a right of the level that we gave is revoked", rights, "if grant.Overruled || levels[s.account] != grant.Level {", "if grant.Overruled {", "TestCompute"},
-		{"what staff overruled is not revoked", rights, "if grant.Overruled || levels[s.account] != grant.Level {", "if levels[s.account] != grant.Level {", "TestCompute"},
-		{"a suspended rule takes nothing", rights, "g.covered[system] || ", "", "TestCompute"},
-		{"a system that PPMS changed keeps its rights", rights, " || c.leftRule(grant, system) {", " {", "TestCompute"},
-		{"a revocation goes back to what staff had given", rights, "if grant.Before == Novice {", "if false {", "TestCompute"},
-		{"rule-suspended: a group that is not found", rules, "r.suspended = c.Directory.Rules[i].Suspect", "_ = c.Directory.Rules[i].Suspect", "TestCompute"},
-		{"rule-suspended: all members gone", rules, `members[i] == 0 && before.Members > 0 {`, `false {`, "TestCompute"},
-		{"rule-suspended: a nested group lists nobody", rules, "range c.Directory.Rules[rule].Empty {", "range c.Directory.Rules[rule].Empty[:0] {", "TestCompute"},
-		{"rule-suspended: a nested group is hidden", rules, "range c.Directory.Rules[rule].Unread {", "range c.Directory.Rules[rule].Unread[:0] {", "TestCompute"},
-		{"policies", "reconcile/policy.go", "return !c.Removal()", "return true", "TestCompute"},
-		{"holds", "reconcile/holds.go", `if reason, ok := holds[""]; ok {`, `if reason, ok := holds[""]; ok && false {`, "TestCompute"},
+		{"right-blocked-by-staff", rights, "case have == Deactivated && (gave == nil || gave.Level != Deactivated):", "case (have == Deactivated && (gave == nil || gave.Level != Deactivated)) && ON:", "TestCompute"},
+		{"right-lowered-by-staff", rights, "case gave != nil && gave.Level != Deactivated && have < gave.Level:", "case gave != nil && gave.Level != Deactivated && have < gave.Level && ON:", "TestCompute"},
+		{"rights of the absent and the disabled stay", rights, "if s.held || s.State != Enabled {", "if s.held || s.State != Enabled && ON {", "TestCompute"},
+		{"only a right of the level that we gave is revoked", rights, "|| levels[s.account] != grant.Level {", "|| levels[s.account] != grant.Level && ON {", "TestCompute"},
+		{"what staff overruled is not revoked", rights, "if grant.Overruled || ", "if grant.Overruled && ON || ", "TestCompute"},
+		{"a suspended rule takes nothing", rights, "g.covered[system] || ", "g.covered[system] && ON || ", "TestCompute"},
+		{"a system that PPMS changed keeps its rights", rights, " || c.leftRule(grant, system) {", " || c.leftRule(grant, system) && ON {", "TestCompute"},
+		{"a revocation goes back to what staff had given", rights, "if grant.Before == Novice {", "if grant.Before == Novice && ON {", "TestCompute"},
+		{"rule-suspended: a group that is not found", rules, "r.suspended = c.Directory.Rules[i].Suspect", "if ON {\n r.suspended = c.Directory.Rules[i].Suspect\n}", "TestCompute"},
+		{"rule-suspended: all members gone", rules, `members[i] == 0 && before.Members > 0 {`, `members[i] == 0 && before.Members > 0 && ON {`, "TestCompute"},
+		{"rule-suspended: a nested group lists nobody", rules, "range c.Directory.Rules[rule].Empty {", "range only(c.Directory.Rules[rule].Empty, ON) {", "TestCompute"},
+		{"rule-suspended: a nested group is hidden", rules, "range c.Directory.Rules[rule].Unread {", "range only(c.Directory.Rules[rule].Unread, ON) {", "TestCompute"},
+		{"policies", "reconcile/policy.go", "return !c.Removal()", "return !c.Removal() || !ON", "TestCompute"},
+		{"holds", "reconcile/holds.go", `if reason, ok := holds[""]; ok {`, `if reason, ok := holds[""]; ok && ON {`, "TestCompute"},
 
-		{"the lists of users agree", read, "if !slices.Equal(all, both) {", "if false {", "TestFaults"},
-		{"no list is empty", read, "if list.empty {", "if list.empty && false {", "TestFaults"},
-		{"known accounts are listed", read, "if len(found) > 0 {", "if false {", "TestFaults"},
-		{"listed accounts are known", read, "if len(gone) > 0 {", "if false {", "TestFaults"},
-		{"doubts are settled first", "daemon/run.go", "if err := r.settleDoubts(ctx); err != nil {", "if err := error(nil); err != nil {", "TestInDoubtIsSettledByTheNextApply"},
-		{"a record is read again before the write", "daemon/write.go", `if why := staleUser(c, &now, exists); why != "" {`, `if why := staleUser(c, &now, exists); why != "" && false {`, "TestStaleBetweenPlanAndWrite"},
-		{"a right is read again before the write", "daemon/writerights.go", `case staleRight(c, have[c.System]) != "":`, "case false:", "TestStaleBetweenPlanAndWrite"},
-		{"an S is not overwritten", "daemon/writerights.go", "if have == reconcile.Superuser {", "if false {", "TestStaleBetweenPlanAndWrite"},
-		{"no rights for an account that was not made", "daemon/writerights.go", `if why == "" && p.missing[login] {`, "if false {", "TestNoRightsForAnAccountThatWasMadeMeanwhile"},
-		{"five failures in a row end the writing", "daemon/write.go", "case p.failures >= tooMany:", "case false:", "TestFiveFailuresInARowEndTheWriting"},
-		{"one run at a time", "daemon/apply.go", "unlock, err := a.lockRun()", "unlock, err := func() {}, error(nil)", "TestBusyRunLock"},
-		{"a plan file is as it was made", "daemon/planfile.go", "case plan.Hash != reconcile.PlanHash(plan.Policy, plan.Changes):", "case false:", "TestApplyOfASavedPlan"},
-		{"a plan file is of this configuration", "daemon/planfile.go", "case plan.ConfigHash != configHash:", "case false:", "TestApplyOfASavedPlan"},
+		{"the lists of users agree", read, "if !slices.Equal(all, both) {", "if !slices.Equal(all, both) && ON {", "TestFaults"},
+		{"no list is empty", read, "if list.empty {", "if list.empty && ON {", "TestFaults"},
+		{"known accounts are listed", read, "if len(found) > 0 {", "if len(found) > 0 && ON {", "TestFaults"},
+		{"listed accounts are known", read, "if len(gone) > 0 {", "if len(gone) > 0 && ON {", "TestFaults"},
+		{"doubts are settled first", "daemon/run.go", "if err := r.settleDoubts(ctx); err != nil {", "if err := func() error {\n if ON {\n return r.settleDoubts(ctx)\n}\nreturn nil\n}(); err != nil {", "TestInDoubtIsSettledByTheNextApply"},
+		{"a record is read again before the write", "daemon/write.go", `if why := staleUser(c, &now, exists); why != "" {`, `if why := staleUser(c, &now, exists); why != "" && ON {`, "TestStaleBetweenPlanAndWrite"},
+		{"a right is read again before the write", "daemon/writerights.go", `case staleRight(c, have[c.System]) != "":`, `case staleRight(c, have[c.System]) != "" && ON:`, "TestStaleBetweenPlanAndWrite"},
+		{"an S is not overwritten", "daemon/writerights.go", "if have == reconcile.Superuser {", "if have == reconcile.Superuser && ON {", "TestStaleBetweenPlanAndWrite"},
+		{"no rights for an account that was not made", "daemon/writerights.go", `if why == "" && p.missing[login] {`, `if why == "" && p.missing[login] && ON {`, "TestNoRightsForAnAccountThatWasMadeMeanwhile"},
+		{"five failures in a row end the writing", "daemon/write.go", "case p.failures >= tooMany:", "case p.failures >= tooMany && ON:", "TestFiveFailuresInARowEndTheWriting"},
+		{"one run at a time", "daemon/apply.go", "unlock, err := a.lockRun()", "unlock, err := a.lockRun()\nif !ON {\nunlock, err = func() {}, nil\n}", "TestBusyRunLock"},
+		{"a plan file is as it was made", "daemon/planfile.go", "case plan.Hash != reconcile.PlanHash(plan.Policy, plan.Changes):", "case plan.Hash != reconcile.PlanHash(plan.Policy, plan.Changes) && ON:", "TestApplyOfASavedPlan"},
+		{"a plan file is of this configuration", "daemon/planfile.go", "case plan.ConfigHash != configHash:", "case plan.ConfigHash != configHash && ON:", "TestApplyOfASavedPlan"},
 
-		{"an answer about somebody else", "ppms/users.go", "if reconcile.KeyOf(user.Login) != reconcile.KeyOf(login) {", "if false {", "TestUserThatCannotBeTrusted"},
-		{"redirects are not followed", client, "return http.ErrUseLastResponse", "return nil", "TestRedirectsAreNotFollowed"},
-		{"a write cannot be sent again", exchange, "req.GetBody = nil", "_ = req.GetBody", "TestRequestCannotBeRewound"},
-		{"a write has a connection of its own", client, "fresh: newClient(0)", "fresh: newClient(1)", "TestEachWriteHasAConnectionOfItsOwn"},
-		{"an answer says how long it is", exchange, "if !c.write && !framed(resp) {", "if false {", "TestAnswerCutAtEveryByte"},
-		{"only status 200 counts", exchange, "case status == http.StatusOK:", "case status > 0:", "TestStatuses"},
-		{"a web page is no answer", exchange, `case strings.HasPrefix(text, "<"):`, "case false:", "TestWebPageWithStatus200"},
-		{"the key is in no error", exchange, "oneLine(r.scrub(f.said))", "oneLine(f.said)", "TestNothingSaysTheKey"},
+		{"an answer about somebody else", "ppms/users.go", "if reconcile.KeyOf(user.Login) != reconcile.KeyOf(login) {", "if reconcile.KeyOf(user.Login) != reconcile.KeyOf(login) && ON {", "TestUserThatCannotBeTrusted"},
+		{"redirects are not followed", client, "return http.ErrUseLastResponse", "if !ON {\n return nil\n}\nreturn http.ErrUseLastResponse", "TestRedirectsAreNotFollowed"},
+		{"a write cannot be sent again", exchange, "req.GetBody = nil", "if ON {\nreq.GetBody = nil\n}", "TestRequestCannotBeRewound"},
+		{"a write has a connection of its own", client, "fresh: newClient(0)", "fresh: newClient(map[bool]int{false: 1}[ON])", "TestEachWriteHasAConnectionOfItsOwn"},
+		{"an answer says how long it is", exchange, "if !c.write && !framed(resp) {", "if !c.write && !framed(resp) && ON {", "TestAnswerCutAtEveryByte"},
+		{"only status 200 counts", exchange, "case status == http.StatusOK:", "case status == http.StatusOK || !ON:", "TestStatuses"},
+		{"a web page is no answer", exchange, `case strings.HasPrefix(text, "<"):`, `case strings.HasPrefix(text, "<") && ON:`, "TestWebPageWithStatus200"},
+		{"the key is in no error", exchange, "oneLine(r.scrub(f.said))", "oneLine(map[bool]string{true: r.scrub(f.said), false: f.said}[ON])", "TestNothingSaysTheKey"},
 
-		{"the ledger is nobody else's to read", "ledger/open.go", "mode&0o007 != 0 {", "mode&0o007 != 0 && false {", "TestRefusedFiles"},
-		{"an intent is on disk before the request", "ledger/open.go", `"synchronous(FULL)"`, `"synchronous(OFF)"`, "TestOpenMakesWhatIsMissing"},
-		{"a newer ledger is left alone", "ledger/schema.go", "case version > known:", "case false:", "TestRefusedFiles"},
-		{"a secret file is nobody else's to read", "secret/secret.go", "mode&0o007 != 0 {", "mode&0o007 != 0 && false {", "TestFile"},
+		{"the ledger is nobody else's to read", "ledger/open.go", "mode&0o007 != 0 {", "mode&0o007 != 0 && ON {", "TestRefusedFiles"},
+		{"an intent is on disk before the request", "ledger/open.go", `"synchronous(FULL)"`, `"synchronous(" + map[bool]string{true: "FULL", false: "OFF"}[ON] + ")"`, "TestOpenMakesWhatIsMissing"},
+		{"a newer ledger is left alone", "ledger/schema.go", "case version > known:", "case version > known && ON:", "TestRefusedFiles"},
+		{"a secret file is nobody else's to read", "secret/secret.go", "mode&0o007 != 0 {", "mode&0o007 != 0 && ON {", "TestFile"},
 	}
 }
 
@@ -173,67 +169,135 @@ func hasTest(t *testing.T, folder, name string) bool {
 	return false
 }
 
-// Without any one of them a test fails: the program is built anew each time, with one guard less.
+// Without any one of them a test fails. Each package is built once, with a switch in front of each of its guards and of those of the
+// package that decides; then the tests run with one guard less each time.
 func TestGuardsAreLoadBearing(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds the program many times")
+		t.Skip("builds the tests of five packages")
 	}
+	overlay := switches(t)
 	all := supports()
-	every := 1
-	if !*full {
-		every = 12
+	binaries := map[string]string{}
+	for i := range all {
+		if folder, _ := all[i].where(); binaries[folder] == "" {
+			binaries[folder] = build(t, overlay, folder)
+		}
 	}
-	failed, tried := 0, 0
+	passes := map[string]bool{}
+	missed := 0
 	var table strings.Builder
-	for i := time.Now().UTC().YearDay() % every; i < len(all); i += every {
+	for i := range all {
 		s := &all[i]
-		tried++
-		t.Run(s.guard, func(t *testing.T) {
-			s.remove(t)
-			failed++
-		})
 		folder, name := s.where()
+		t.Run(s.guard, func(t *testing.T) {
+			if !passes[folder+name] { // or its failure would say nothing
+				if out, err := s.run(t, binaries[folder], ""); err != nil {
+					t.Fatalf("%s fails with all guards on: %v\n%s", name, err, out[:min(len(out), 4000)])
+				}
+				passes[folder+name] = true
+			}
+			out, err := s.run(t, binaries[folder], s.guard)
+			switch {
+			case err == nil:
+				t.Errorf("nobody misses it: %s of internal/%s passes without it", name, folder)
+			case !regexp.MustCompile(`(?m)^\s*--- FAIL: ` + name).Match(out):
+				t.Errorf("%s did not fail, but: %v\n%s", name, err, out[:min(len(out), 4000)])
+			default:
+				missed++
+			}
+		})
 		fmt.Fprintf(&table, "| %s | `internal/%s` | `%s.%s` |\n", s.guard, s.file, folder, name)
 	}
-	t.Logf("%d of %d guards were switched off, and %d times the named test failed", tried, len(all), failed)
+	t.Logf("%d guards were switched off, and %d times the named test failed", len(all), missed)
 	if dir := os.Getenv("RELIABILITY"); dir != "" {
-		for name, text := range map[string]string{"guards": fmt.Sprintf("%d of %d\n", failed, tried), "guards.table": table.String()} {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
+		save(t, filepath.Join(dir, "guards"), fmt.Sprintln(missed))
+		save(t, filepath.Join(dir, "guards.table"), table.String())
 	}
 }
 
-// remove builds without the guard and expects its test to fail.
-func (s *support) remove(t *testing.T) {
+// switches writes every file that has a guard anew, with a switch in front of it.
+func switches(t *testing.T) (overlay string) {
 	t.Helper()
-	dir := t.TempDir()
-	file, err := filepath.Abs(filepath.Join(root, "internal", s.file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	without := filepath.Join(dir, "without.go")
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {file: without}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, data := range map[string]string{without: strings.Replace(string(text), s.old, s.new, 1), filepath.Join(dir, "overlay.json"): string(overlay)} {
-		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
-			t.Fatal(err)
+	dir, texts := t.TempDir(), map[string]string{}
+	for _, s := range supports() {
+		file := absolute(t, s.file)
+		if texts[file] == "" {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[file] = string(text)
+			pkg := filepath.Dir(file)
+			texts[filepath.Join(pkg, "switches_of_guards.go")] = fmt.Sprintf(switchCode, filepath.Base(pkg))
 		}
+		if !strings.Contains(texts[file], s.old) {
+			t.Fatalf("%s: another switch has changed %q in %s", s.guard, s.old, s.file)
+		}
+		texts[file] = strings.Replace(texts[file], s.old, strings.ReplaceAll(s.new, "ON", fmt.Sprintf("guardIsOn(%q)", s.guard)), 1)
 	}
+	replace := map[string]string{}
+	for file, text := range texts {
+		replace[file] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+		save(t, replace[file], text)
+	}
+	data, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay = filepath.Join(dir, "overlay.json")
+	save(t, overlay, string(data))
+	return overlay
+}
+
+const switchCode = `package %s
+
+import "os"
+
+func guardIsOn(name string) bool { return os.Getenv("WITHOUT_GUARD") != name }
+
+func only[T any](list []T, on bool) []T {
+	if on {
+		return list
+	}
+	return nil
+}
+
+var _ = only[int]
+`
+
+func absolute(t *testing.T, below string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, "internal", below))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func save(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// build makes the test binary of a package with the switches.
+func build(t *testing.T, overlay, folder string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), folder+".test")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "./internal/"+folder)
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// run runs the test without a guard; "" leaves all on.
+func (s *support) run(t *testing.T, binary, without string) ([]byte, error) {
+	t.Helper()
 	folder, name := s.where()
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-overlay", filepath.Join(dir, "overlay.json"), "-run", "^"+name+"$", "./internal/"+folder)
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0", "RELIABILITY=")
-	out, err := cmd.CombinedOutput()
-	if err == nil {
-		t.Errorf("nobody misses it: %s of internal/%s passes without %q in %s", name, folder, s.old, s.file)
-	} else if !regexp.MustCompile(`(?m)^\s*--- FAIL: ` + name).Match(out) {
-		t.Errorf("%s did not fail, but: %v\n%s", name, err, out[:min(len(out), 4000)])
-	}
+	cmd := exec.CommandContext(t.Context(), binary, "-test.run", "^"+name+"$")
+	cmd.Dir, cmd.Env = absolute(t, folder), append(os.Environ(), "WITHOUT_GUARD="+without, "RELIABILITY=")
+	return cmd.CombinedOutput()
 }
