@@ -46,6 +46,9 @@ release: bin/nfpm bin/cyclonedx-gomod ## what is published: archives and package
 .PHONY: reproducible
 reproducible: bin/nfpm bin/cyclonedx-gomod ## a release made twice, compared byte for byte
 	scripts/reproducible
+.PHONY: reliability
+reliability: deps ## prove the promise in full and write the figures to docs/reliability.md
+	scripts/reliability
 
 .PHONY: bench
 bench: ## the benchmarks, side by side

@@ -18,6 +18,7 @@ import (
 var version string
 
 func main() {
+	private()
 	log.SetOutput(io.Discard) // net/http prints there what servers sent unasked, which might repeat the API key
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -31,10 +31,6 @@ func TestScenario(t *testing.T) {
 		t.Parallel()
 		killed(t, program)
 	})
-	t.Run("sweep", func(t *testing.T) {
-		t.Parallel()
-		sweep(t, program)
-	})
 }
 
 // institute is the first sync of a whole institute with a real directory: held by the guards, looked at, approved, done.

@@ -20,13 +20,10 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"ppms-syncd/internal/crash"
-	"ppms-syncd/internal/ldapsrc/ldaptest"
-	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/ppmssim"
 	"ppms-syncd/internal/proof"
 	"ppms-syncd/internal/secret"
@@ -34,12 +31,18 @@ import (
 
 var full = flag.Bool("full", false, "try every point, not a sample (see make reliability)")
 
-// sweep kills the program as it is shipped at every moment at which it touches the world: before each write to the ledger, before and
+// TestSweep kills the program as it is shipped at every moment at which it touches the world: before each write to the ledger, before and
 // after each fsync, before each connect, before and after each send, after each receive. Then it cuts the power there, so that what
 // was not synced is lost, and lets each write and fsync fail. Each time it is started again, and the end must be as if nothing had
 // happened.
-func sweep(t *testing.T, program string) {
-	t.Helper()
+//
+//nolint:tparallel // one scene after the other; its points are parallel
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	program := build(t)
 	var tally tally
 	for _, s := range []*scene{firstDay(t, program), anyDay(t, program)} {
 		s.want = s.play(t, nil)
@@ -83,11 +86,14 @@ func (s *scene) points(t *testing.T, d disturbance, tally *tally) {
 		every = 61
 	}
 	for n := 1 + seed()%every; n <= s.want.touches; n += every {
+		if !d.fits(s.touches[n-1]) {
+			continue
+		}
 		t.Run(fmt.Sprintf("%s %d", d.name, n), func(t *testing.T) {
 			t.Parallel()
 			at := crash.Touch{}
 			got := s.play(t, func(touch crash.Touch) crash.Act {
-				if touch.N != n || !d.fits(touch) {
+				if touch.N != n || !d.fits(touch) { // another run may touch things in another order
 					return crash.Act{}
 				}
 				at = touch
@@ -124,6 +130,7 @@ type scene struct {
 	ppms      ppmssim.Seed
 	managed   []string
 	want      ending
+	touches   []crash.Touch // of the undisturbed run
 }
 
 // ending is what is left after a run that was disturbed, perhaps, and one that was not.
@@ -133,17 +140,6 @@ type ending struct {
 	writes  []string // that changed something, sorted
 	memory  []string // links, grants and deactivations
 }
-
-const sweepConfig = `
-leavers: {grace: 1ms, confirmations: 2}
-accounts: {protect: ["/^svc-/"]}
-guards:
-  creations: {floor: 99}
-  updates: {floor: 99}
-  grants: {floor: 99}
-  revocations: {floor: 99}
-  deactivations: {floor: 99}
-`
 
 // firstDay is a facility that never saw a run: there is no ledger, some accounts match, one is made.
 func firstDay(t *testing.T, program string) *scene {
@@ -185,17 +181,6 @@ func anyDay(t *testing.T, program string) *scene {
 	return s
 }
 
-func startDirectory(t *testing.T, entries []ldaptest.Entry) (*ldaptest.Server, string) {
-	t.Helper()
-	d := ldaptest.New(ldaptest.Options{Entries: entries, BindDN: bindDN, Password: bindPassword})
-	address, err := d.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.Close)
-	return d, address
-}
-
 // play sets the scene, runs the program under the tracer and, if it was disturbed, once more; and checks what must hold whatever
 // happened.
 func (s *scene) play(t *testing.T, decide func(crash.Touch) crash.Act) ending {
@@ -220,7 +205,10 @@ func (s *scene) play(t *testing.T, decide func(crash.Touch) crash.Act) ending {
 	defer func() { _ = out.Close() }()
 	undisturbed := decide == nil
 	if undisturbed {
-		decide = func(crash.Touch) crash.Act { return crash.Act{} }
+		decide = func(touch crash.Touch) crash.Act {
+			s.touches = append(s.touches, touch)
+			return crash.Act{}
+		}
 	}
 	status, touches, err := crash.Run(crash.Program{
 		Path: s.program, Args: []string{"--config", "config.yaml", "apply"}, Dir: p.dir, Env: []string{"PATH=" + os.Getenv("PATH")}, Out: out, Watch: "ledger.db",
@@ -255,8 +243,6 @@ func (s *scene) play(t *testing.T, decide func(crash.Touch) crash.Act) ending {
 	return e
 }
 
-func protected(login string) bool { return strings.HasPrefix(login, "svc-") }
-
 // asked is a PPMS that keeps what it was asked.
 type asked struct {
 	sim *ppmssim.Sim
@@ -284,50 +270,6 @@ func (a *asked) since(n int) []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.all[n:])
-}
-
-// looked is what a ledger has.
-type looked struct {
-	runs    []ledger.Run
-	journal []ledger.Entry
-	managed []string
-	facts   []string
-}
-
-func (p *post) look(t *testing.T) (m looked) {
-	t.Helper()
-	l, err := ledger.OpenReadOnly(t.Context(), filepath.Join(p.dir, "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	memory, err := l.Memory(t.Context(), time.Now())
-	if err == nil {
-		m.runs, err = l.Runs(t.Context(), 0)
-	}
-	slices.Reverse(m.runs)
-	for _, run := range m.runs {
-		var entries []ledger.Entry
-		if err == nil {
-			entries, err = l.Entries(t.Context(), run.ID)
-		}
-		m.journal = append(m.journal, entries...)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range memory.Links {
-		m.managed = append(m.managed, x.Login)
-		m.facts = append(m.facts, fmt.Sprint("link ", x.Login, " ", x.ID, " ", x.Origin))
-	}
-	for _, g := range memory.Grants {
-		m.facts = append(m.facts, fmt.Sprint("gave ", g.Login, " ", g.Level, " on ", g.System, ", before: ", g.Before, g.Overruled))
-	}
-	for key, d := range memory.Deactivated {
-		m.facts = append(m.facts, fmt.Sprint("deactivated ", key, d.Overruled))
-	}
-	slices.Sort(m.facts)
-	return m
 }
 
 // settledFirst says whether the last run asked about the writes in doubt, and about nothing else, before it read the first list.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"ppms-syncd/internal/ldapsrc/ldaptest"
+	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/ppmssim"
 )
 
@@ -82,6 +84,74 @@ func overlayOf(t *testing.T, text string) (more map[string]any) {
 	}
 	return more
 }
+
+const sweepConfig = `
+leavers: {grace: 1ms, confirmations: 2}
+accounts: {protect: ["/^svc-/"]}
+guards:
+  creations: {floor: 99}
+  updates: {floor: 99}
+  grants: {floor: 99}
+  revocations: {floor: 99}
+  deactivations: {floor: 99}
+`
+
+func startDirectory(t *testing.T, entries []ldaptest.Entry) (*ldaptest.Server, string) {
+	t.Helper()
+	d := ldaptest.New(ldaptest.Options{Entries: entries, BindDN: bindDN, Password: bindPassword})
+	address, err := d.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d, address
+}
+
+// looked is what a ledger has.
+type looked struct {
+	runs    []ledger.Run
+	journal []ledger.Entry
+	managed []string
+	facts   []string
+}
+
+func (p *post) look(t *testing.T) (m looked) {
+	t.Helper()
+	l, err := ledger.OpenReadOnly(t.Context(), filepath.Join(p.dir, "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	memory, err := l.Memory(t.Context(), time.Now())
+	if err == nil {
+		m.runs, err = l.Runs(t.Context(), 0)
+	}
+	slices.Reverse(m.runs)
+	for _, run := range m.runs {
+		var entries []ledger.Entry
+		if err == nil {
+			entries, err = l.Entries(t.Context(), run.ID)
+		}
+		m.journal = append(m.journal, entries...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range memory.Links {
+		m.managed = append(m.managed, x.Login)
+		m.facts = append(m.facts, fmt.Sprint("link ", x.Login, " ", x.ID, " ", x.Origin))
+	}
+	for _, g := range memory.Grants {
+		m.facts = append(m.facts, fmt.Sprint("gave ", g.Login, " ", g.Level, " on ", g.System, ", before: ", g.Before, g.Overruled))
+	}
+	for key, d := range memory.Deactivated {
+		m.facts = append(m.facts, fmt.Sprint("deactivated ", key, d.Overruled))
+	}
+	slices.Sort(m.facts)
+	return m
+}
+
+func protected(login string) bool { return strings.HasPrefix(login, "svc-") }
 
 // seed moves samples from day to day; -v shows what it chose.
 func seed() int { return time.Now().UTC().YearDay() }

@@ -197,7 +197,7 @@ func TestCompute(t *testing.T) {
 			w.person("ANN").ID = "other"
 		}, []string{"updateuser ann phone=2", "issue duplicate-login ANN"}},
 		{"two accounts with one login", func(w *world) {
-			w.person("ann")
+			w.person("ann").Fields[Phone] = []string{"2"} // which the first of them lacks
 			w.account("ann")
 			w.account("Ann")
 		}, []string{"issue duplicate-account Ann"}},
@@ -424,6 +424,16 @@ func TestCompute(t *testing.T) {
 			w.has("ann", Autonomous)
 			w.has("bob", Autonomous)
 			w.gave("bob", Novice)
+		}, nil},
+		{"a right: no longer wanted, but S by now, or not listed", func(w *world) {
+			p, _ := w.both("ann")
+			w.both("bob")
+			w.both("cyd")
+			w.rule(Autonomous, p)
+			w.has("ann", Autonomous)
+			w.has("bob", Superuser)
+			w.gave("bob", Autonomous)
+			w.gave("cyd", Autonomous)
 		}, nil},
 		{"a right: of somebody disabled or missing stays", func(w *world) {
 			p, _ := w.both("ann")

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// private has no counterpart that all other systems know.
+func private() {}
