@@ -107,6 +107,7 @@ const (
 
 	traceSeccomp, exitKill = 0x80, 0x100000
 	seccompEvent           = 7
+	prctl                  = syscall.SYS_PRCTL
 )
 
 // run follows all threads until the last one has ended.
@@ -212,15 +213,17 @@ func calls() map[int]string {
 }
 
 // filter makes the kernel stop the program at those alone, which is several times as fast as to stop at all. The program has just
-// been loaded and has not run yet, so that it can be made to execute one instruction for us: the system call that does it.
+// been loaded and has not run yet, so that it can be made to execute one instruction for us: the system call that does it. A prctl
+// only seems to work: with it the program would make itself private, and we could not see what its files are.
 func filter(thread int) error {
-	const load, jumpEqual, give, trace, allow = 0x20, 0x15, 0x06, 0x7ff00000, 0x7fff0000
-	rules := []syscall.SockFilter{{Code: load}}
+	const load, jumpEqual, give, trace, allow, pretend = 0x20, 0x15, 0x06, 0x7ff00000, 0x7fff0000, 0x00050000
 	numbers := slices.Sorted(maps.Keys(calls()))
+	rules := []syscall.SockFilter{{Code: load}, {Code: jumpEqual, Jt: uint8(len(numbers) + 2), K: prctl}}
 	for i, n := range numbers {
 		rules = append(rules, syscall.SockFilter{Code: jumpEqual, Jt: uint8(len(numbers) - i), K: uint32(n)})
 	}
-	rules = append(rules, syscall.SockFilter{Code: give, K: allow}, syscall.SockFilter{Code: give, K: trace})
+	rules = append(rules, syscall.SockFilter{Code: give, K: allow}, syscall.SockFilter{Code: give, K: trace},
+		syscall.SockFilter{Code: give, K: pretend})
 	var before syscall.PtraceRegs
 	if err := syscall.PtraceGetRegs(thread, &before); err != nil {
 		return err
@@ -235,7 +238,7 @@ func filter(thread int) error {
 	if _, err := syscall.PtracePokeData(thread, uintptr(at), memory); err != nil {
 		return err
 	}
-	const prctl, noNewPrivileges, seccomp, setFilter = 157, 38, 317, 1
+	const noNewPrivileges, seccomp, setFilter = 38, 317, 1
 	for _, call := range [][5]uint64{{prctl, noNewPrivileges, 1, 0, 0}, {seccomp, setFilter, 0, at, 0}} {
 		if err := inject(thread, before, call); err != nil {
 			return err

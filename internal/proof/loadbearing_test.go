@@ -91,7 +91,7 @@ func supports() []support {
 		{"rule-suspended: a nested group lists nobody", rules, "range c.Directory.Rules[rule].Empty {", "range guardOnly(c.Directory.Rules[rule].Empty, ON) {", "TestCompute"},
 		{"rule-suspended: a nested group is hidden", rules, "range c.Directory.Rules[rule].Unread {", "range guardOnly(c.Directory.Rules[rule].Unread, ON) {", "TestCompute"},
 		{"policies", "reconcile/policy.go", "return !c.Removal()", "return !c.Removal() || !ON", "TestCompute"},
-		{"holds", "reconcile/holds.go", `if reason, ok := holds[""]; ok {`, `if reason, ok := holds[""]; ok && ON {`, "TestCompute"},
+		{"holds", "reconcile/holds.go", `if h, ok := holds[""]; ok {`, `if h, ok := holds[""]; ok && ON {`, "TestCompute"},
 
 		{"the lists of users agree", read, "if !slices.Equal(all, both) {", "if !slices.Equal(all, both) && ON {", "TestFaults"},
 		{"no list is empty", read, "if list.empty {", "if list.empty && ON {", "TestFaults"},
@@ -109,7 +109,7 @@ func supports() []support {
 		{"an answer about somebody else", "ppms/users.go", "if reconcile.KeyOf(user.Login) != reconcile.KeyOf(login) {", "if reconcile.KeyOf(user.Login) != reconcile.KeyOf(login) && ON {", "TestUserThatCannotBeTrusted"},
 		{"redirects are not followed", client, "return http.ErrUseLastResponse", "if !ON {\n return nil\n}\nreturn http.ErrUseLastResponse", "TestRedirectsAreNotFollowed"},
 		{"a write cannot be sent again", exchange, "req.GetBody = nil", "if ON {\nreq.GetBody = nil\n}", "TestRequestCannotBeRewound"},
-		{"a write has a connection of its own", client, "fresh: newClient(0)", "fresh: newClient(map[bool]int{false: 1}[ON])", "TestEachWriteHasAConnectionOfItsOwn"},
+		{"a write has a connection of its own", client, "fresh: r.newClient(0)", "fresh: r.newClient(map[bool]int{false: 1}[ON])", "TestEachWriteHasAConnectionOfItsOwn"},
 		{"an answer says how long it is", exchange, "if !c.write && !framed(resp) {", "if !c.write && !framed(resp) && ON {", "TestAnswerCutAtEveryByte"},
 		{"only status 200 counts", exchange, "case status == http.StatusOK:", "case status == http.StatusOK || !ON:", "TestStatuses"},
 		{"a web page is no answer", exchange, `case strings.HasPrefix(text, "<"):`, `case strings.HasPrefix(text, "<") && ON:`, "TestWebPageWithStatus200"},
