@@ -46,9 +46,6 @@ release: bin/nfpm bin/cyclonedx-gomod ## what is published: archives and package
 .PHONY: reproducible
 reproducible: bin/nfpm bin/cyclonedx-gomod ## a release made twice, compared byte for byte
 	scripts/reproducible
-.PHONY: reliability
-reliability: deps ## prove the promise in full and write the figures to docs/reliability.md
-	scripts/reliability
 
 .PHONY: bench
 bench: ## the benchmarks, side by side
@@ -57,6 +54,10 @@ bench: ## the benchmarks, side by side
 .PHONY: fuzz
 fuzz: ## each fuzz target for 20 seconds
 	scripts/fuzz 20s
+
+.PHONY: reliability
+reliability: deps ## prove the promise in full and write the figures to docs/reliability.md
+	scripts/reliability
 
 bin/golangci-lint: Makefile
 	GOBIN=$(CURDIR)/bin $(GO) install $(GOLANGCI)
