@@ -101,6 +101,7 @@ type Ledger interface {
 	Intend(ctx context.Context, run int64, c reconcile.Change, at time.Time) (int64, error)
 	Settle(ctx context.Context, entry int64, outcome reconcile.Outcome, detail string, at time.Time) error
 	Record(ctx context.Context, run int64, c reconcile.Change, outcome reconcile.Outcome, detail string, at time.Time) error
+	Stick(ctx context.Context, stuck []reconcile.Stuck) error
 	HoldPlan(ctx context.Context, run int64, plan reconcile.Plan, at time.Time) error
 	Approve(ctx context.Context, plan reconcile.Plan, actor ledger.Actor, at, until time.Time) error
 	Link(ctx context.Context, link reconcile.Link, actor ledger.Actor, at time.Time) error

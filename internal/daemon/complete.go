@@ -31,7 +31,7 @@ func (a *App) Logins(ctx context.Context) []string {
 func (a *App) HeldLogins(ctx context.Context) []string {
 	return a.choices(ctx, func(l Ledger) (logins []string, err error) {
 		memory, err := l.Memory(ctx, time.Time{})
-		for _, h := range memory.Holds {
+		for _, h := range memory.Held() {
 			logins = append(logins, string(h.Key))
 		}
 		return logins, err

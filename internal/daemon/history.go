@@ -69,7 +69,7 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 		}
 	}
 	memory, err := l.Memory(ctx, a.Now())
-	if n := len(memory.Holds); n > 0 {
+	if n := len(memory.Held()); n > 0 {
 		p.printf("\n%s; ppms-syncd history --holds tells what and how to end it.\n", count(n, "thing is held", "things are held"))
 	}
 	return errors.Join(err, p.err)

@@ -142,27 +142,31 @@ func (a *App) historyHolds(ctx context.Context, l Ledger, o HistoryOptions) erro
 	if err != nil {
 		return err
 	}
+	held := memory.Held()
 	if o.Output == JSON {
-		return a.printJSON(holdsJSON(memory.Holds))
+		return a.printJSON(holdsJSON(held))
 	}
 	seen, _, err := l.View(ctx)
 	if err != nil {
 		return err
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
-	if len(memory.Holds) == 0 {
+	if len(held) == 0 {
 		p.printf("Nothing is held.\n")
 		return p.err
 	}
-	p.holds(memory.Holds, seen)
-	p.printf("\n%s\n", howToRelease(memory.Holds))
+	p.holds(held, seen)
+	p.printf("\n%s\n", howToRelease(held))
 	return p.err
 }
 
 // howToRelease is the sentence that ends a list of holds.
 func howToRelease(holds []reconcile.Hold) string {
-	if run := holds[0].Run; run != 0 {
-		return fmt.Sprintf("To end holds: ppms-syncd release LOGIN, or ppms-syncd release --run %d for all that the undoing of run %[1]d holds.", run)
+	for _, h := range holds {
+		if h.Run == 0 {
+			continue
+		}
+		return fmt.Sprintf("To end holds: ppms-syncd release LOGIN, or ppms-syncd release --run %d for all that the undoing of run %[1]d holds.", h.Run)
 	}
 	return "To end holds: ppms-syncd release LOGIN."
 }

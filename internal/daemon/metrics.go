@@ -87,7 +87,7 @@ func NewMetrics(version string) (*Metrics, error) {
 			Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30},
 		}, []string{"action"}),
 		pages:       prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "ldap_pages_total", Help: "Pages read from the directory."}),
-		holds:       gauge("holds", "People, fields and rights that are left alone because somebody asked for it."),
+		holds:       gauge("holds", "People, fields and rights that are left alone: somebody asked for it, a run was undone, or PPMS does not take them."),
 		certificate: gauges("tls_certificate_expiry_timestamp_seconds", "When a server's certificate ends.", "side"),
 		nextRun:     gauge("next_run_timestamp_seconds", "When the schedule has the next run."),
 		reloadedOK:  gauge("config_last_reload_successful", "Whether the configuration was good when it was last read: 1 or 0."),

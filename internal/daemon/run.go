@@ -31,6 +31,8 @@ type run struct {
 	file    *reconcile.Plan // apply exactly this plan, if set
 	approve string          // hash that was approved on the command line
 
+	stuck []reconcile.Stuck // what earlier runs wrote in vain, as far as neither side has changed since
+
 	undoes  int64              // the run that this one undoes; 0 for a sync
 	journal []reconcile.Change // what that one wrote
 }
@@ -104,7 +106,8 @@ func (r *run) decide(ctx context.Context, directory *ldapsrc.Result, side *recon
 		Plan: plan, Run: r.id, FirstRun: r.memory.Baseline.At.IsZero(),
 		Unmatched: reconcile.Unmatched(side.Accounts, links), Leaving: leaving(links, seen.Leavers, &plan, settings.Leavers),
 	}
-	r.Metrics.compared(report, len(r.memory.Holds), r.Now())
+	held := reconcile.Memory{Holds: r.memory.Holds, Stuck: seen.Stuck}
+	r.Metrics.compared(report, len(held.Held()), r.Now())
 	return report, seen, nil
 }
 
@@ -223,6 +226,7 @@ func (r *run) logGuards(plan *reconcile.Plan) {
 // remember stores what a complete read has shown, before anything is written.
 func (r *run) remember(ctx context.Context, seen reconcile.Observations, side *reconcile.PPMS, plan *reconcile.Plan) error {
 	now := r.Now()
+	r.stuck = seen.Stuck
 	if err := r.ledger.Observe(ctx, r.id, seen, now); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (r *run) settleDoubts(ctx context.Context) error {
 func (r *run) settleDoubt(ctx context.Context, e *ledger.Entry) error {
 	c := &e.Change
 	log := r.Log.With(zap.String("kind", string(c.Kind)), zap.String("login", c.Login), zap.Int64("run", e.Run))
-	outcome, detail, err := r.stateOf(ctx, c)
+	found, err := r.stateOf(ctx, c)
 	switch kind := ppms.KindOf(err); {
 	case kind == ppms.Refused || kind == ppms.Malformed:
 		log.Warn("write still in doubt", zap.Error(err))
@@ -51,23 +51,23 @@ func (r *run) settleDoubt(ctx context.Context, e *ledger.Entry) error {
 	case err != nil:
 		return fmt.Errorf("the %s of %s by run %d is in doubt and could not be settled: %w", c.Kind, c.Login, e.Run, err)
 	}
-	log.Warn("write in doubt settled", zap.String("outcome", string(outcome)), zap.String("detail", detail))
-	return r.ledger.Settle(ctx, e.ID, outcome, detail, r.Now())
+	log.Warn("write in doubt settled", zap.String("outcome", string(found.outcome)), zap.String("detail", found.detail))
+	return r.ledger.Settle(ctx, e.ID, found.outcome, found.detail, r.Now())
 }
 
 // stateOf compares a change with what PPMS has now. An error means that PPMS did not say.
-func (r *run) stateOf(ctx context.Context, c *reconcile.Change) (outcome reconcile.Outcome, detail string, err error) {
+func (r *run) stateOf(ctx context.Context, c *reconcile.Change) (found finding, err error) {
 	if c.Kind == reconcile.SetRight {
-		outcome, detail, err = rightState(ctx, r.reader, c)
+		found, err = rightState(ctx, r.reader, c)
 	} else {
 		var now ppms.User
 		var exists bool
 		if now, exists, err = r.reader.User(ctx, c.Login); err == nil {
-			outcome, detail = userState(c, &now, exists)
+			found = userState(c, &now, exists)
 		}
 	}
-	if err == nil && detail == "" {
-		detail = "settled by a later run"
+	if err == nil && found.detail == "" {
+		found.detail = "settled by a later run"
 	}
-	return outcome, detail, err
+	return found, err
 }

@@ -134,8 +134,7 @@ func (p *pen) user(ctx context.Context, c *reconcile.Change) {
 	} else {
 		err = p.writer.UpdateUser(ctx, now.Login, fields)
 	}
-	outcome, detail := p.userOutcome(ctx, c, err)
-	p.settle(ctx, c, entry, outcome, detail)
+	p.settle(ctx, c, entry, p.userOutcome(ctx, c, err))
 }
 
 // sent are the fields of the request.
@@ -182,30 +181,45 @@ func fieldOf(a *reconcile.Account, name string) string {
 }
 
 // userOutcome finds out what became of a write that was begun.
-func (p *pen) userOutcome(ctx context.Context, c *reconcile.Change, answer error) (reconcile.Outcome, string) {
+func (p *pen) userOutcome(ctx context.Context, c *reconcile.Change, answer error) finding {
 	switch ppms.FateOf(answer) {
 	case ppms.NeverSent:
-		return reconcile.NotSent, answer.Error()
+		return finding{outcome: reconcile.NotSent, detail: answer.Error()}
 	case ppms.Rejected:
-		return reconcile.Refused, answer.Error()
+		return finding{outcome: reconcile.Refused, detail: answer.Error()}
 	case ppms.Confirmed, ppms.Unknown:
 	}
 	now, exists, err := p.writer.User(ctx, c.Login)
 	if err != nil {
-		return reconcile.InDoubt, joinDetails(answer, fmt.Errorf("and it could not be read back: %w", err))
+		return finding{outcome: reconcile.InDoubt, detail: joinDetails(answer, fmt.Errorf("and it could not be read back: %w", err))}
 	}
-	outcome, detail := userState(c, &now, exists)
-	if outcome == reconcile.Applied {
-		return outcome, detail
+	return userState(c, &now, exists).after(answer)
+}
+
+// finding is what a look at PPMS after a write has shown.
+type finding struct {
+	outcome reconcile.Outcome
+	detail  string
+	missed  map[string]string // of a change that is not applied: what it touches, and what PPMS has there
+}
+
+// after adds what PPMS had answered. Only what it said it did, and did not do, was missed: an answer that was lost says nothing.
+func (f finding) after(answer error) finding {
+	if answer != nil && f.outcome != reconcile.Applied {
+		f.detail, f.missed = joinDetails(answer, detailError(f.detail)), nil
 	}
-	return outcome, joinDetails(answer, detailError(detail))
+	return f
 }
 
 // userState compares a change with what PPMS has now. A new account counts as ours if its e-mail or last name is the one that
 // was sent; what else PPMS made of the fields is for the next plan.
-func userState(c *reconcile.Change, now *ppms.User, exists bool) (reconcile.Outcome, string) {
+func userState(c *reconcile.Change, now *ppms.User, exists bool) finding {
+	missed := map[string]string{}
 	if !exists {
-		return reconcile.NotApplied, "PPMS does not have the account"
+		if c.Kind == reconcile.NewUser {
+			missed[""] = ""
+		}
+		return finding{reconcile.NotApplied, "PPMS does not have the account", missed}
 	}
 	var other []string
 	same := map[string]bool{}
@@ -215,6 +229,7 @@ func userState(c *reconcile.Change, now *ppms.User, exists bool) (reconcile.Outc
 		same[name] = want == have || isField && reconcile.Same(f, want, have)
 		if !same[name] {
 			other = append(other, fmt.Sprintf("%s is %q, not %q", name, have, want))
+			missed[name] = have
 		}
 	}
 	detail := strings.Join(other, "; ")
@@ -222,12 +237,12 @@ func userState(c *reconcile.Change, now *ppms.User, exists bool) (reconcile.Outc
 		if detail != "" {
 			detail = "created, but PPMS has " + detail
 		}
-		return reconcile.Applied, detail
+		return finding{outcome: reconcile.Applied, detail: detail}
 	}
 	if len(other) > 0 {
-		return reconcile.NotApplied, "PPMS has " + detail
+		return finding{reconcile.NotApplied, "PPMS has " + detail, missed}
 	}
-	return reconcile.Applied, ""
+	return finding{outcome: reconcile.Applied}
 }
 
 type detailError string
@@ -256,13 +271,24 @@ func (p *pen) intend(ctx context.Context, c *reconcile.Change) (int64, bool) {
 	return entry, true
 }
 
-// settle journals what became of it.
-func (p *pen) settle(ctx context.Context, c *reconcile.Change, entry int64, outcome reconcile.Outcome, detail string) {
-	c.Outcome, c.Detail = outcome, detail
-	if err := p.ledger.Settle(context.WithoutCancel(ctx), entry, outcome, detail, p.Now()); err != nil {
+// settle journals what became of it. Of what does not stick it is counted how often that was seen.
+func (p *pen) settle(ctx context.Context, c *reconcile.Change, entry int64, f finding) {
+	ctx = context.WithoutCancel(ctx)
+	if p.undoes == 0 && len(f.missed) > 0 { // nobody does an undo again
+		stuck, last := reconcile.Missed(c, f.missed, p.stuck, p.id, p.Now())
+		if err := p.ledger.Stick(ctx, stuck); err != nil {
+			p.broken = err
+		}
+		if last {
+			f.outcome = reconcile.DoesNotStick
+			f.detail += fmt.Sprintf("; that is so in %d runs in a row, and is left alone from now on", reconcile.MaxTries)
+		}
+	}
+	c.Outcome, c.Detail = f.outcome, f.detail
+	if err := p.ledger.Settle(ctx, entry, f.outcome, f.detail, p.Now()); err != nil {
 		p.broken = err
 	}
-	p.count(outcome)
+	p.count(f.outcome)
 	p.logChange(c)
 }
 

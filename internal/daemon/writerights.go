@@ -96,10 +96,10 @@ func (p *pen) right(ctx context.Context, c *reconcile.Change) (posted, bool) {
 	err := p.writer.SetRight(ctx, c.Login, c.System, level)
 	switch ppms.FateOf(err) {
 	case ppms.NeverSent:
-		p.settle(ctx, c, entry, reconcile.NotSent, err.Error())
+		p.settle(ctx, c, entry, finding{outcome: reconcile.NotSent, detail: err.Error()})
 		return posted{}, false
 	case ppms.Rejected:
-		p.settle(ctx, c, entry, reconcile.Refused, err.Error())
+		p.settle(ctx, c, entry, finding{outcome: reconcile.Refused, detail: err.Error()})
 		return posted{}, false
 	case ppms.Unknown:
 		p.failures++
@@ -138,32 +138,29 @@ func (p *pen) readBack(ctx context.Context, out []posted) {
 			continue
 		}
 		if found[c.System][reconcile.KeyOf(c.Login)].String() == c.To {
-			p.settle(ctx, c.Change, c.entry, reconcile.Applied, "")
+			p.settle(ctx, c.Change, c.entry, finding{outcome: reconcile.Applied})
 			continue
 		}
-		outcome, detail, err := rightState(ctx, p.writer.Reader, c.Change)
+		state, err := rightState(ctx, p.writer.Reader, c.Change)
 		if err != nil {
-			outcome, detail = reconcile.InDoubt, "it could not be read back: "+err.Error()
+			state = finding{outcome: reconcile.InDoubt, detail: "it could not be read back: " + err.Error()}
 		}
-		if outcome != reconcile.Applied {
-			detail = joinDetails(c.answer, detailError(detail))
-		}
-		p.settle(ctx, c.Change, c.entry, outcome, detail)
+		p.settle(ctx, c.Change, c.entry, state.after(c.answer))
 	}
 }
 
 // rightState asks for the person's own list. Whether PPMS lists a right that was set to D is not known; where neither that list nor
 // the system's has one, it is taken for D.
-func rightState(ctx context.Context, reader *ppms.Reader, c *reconcile.Change) (reconcile.Outcome, string, error) {
+func rightState(ctx context.Context, reader *ppms.Reader, c *reconcile.Change) (finding, error) {
 	rights, err := reader.UserRights(ctx, c.Login)
 	if err != nil {
-		return "", "", err
+		return finding{}, err
 	}
 	have := rights[c.System]
 	if have == reconcile.None && c.To == reconcile.Deactivated.String() {
 		listed, err := reader.SystemRights(ctx, c.System)
 		if err != nil {
-			return "", "", err
+			return finding{}, err
 		}
 		for _, r := range listed {
 			if reconcile.KeyOf(r.Login) == reconcile.KeyOf(c.Login) {
@@ -171,11 +168,12 @@ func rightState(ctx context.Context, reader *ppms.Reader, c *reconcile.Change) (
 			}
 		}
 		if have == reconcile.None {
-			return reconcile.Applied, "", nil
+			return finding{outcome: reconcile.Applied}, nil
 		}
 	}
 	if have.String() != c.To {
-		return reconcile.NotApplied, fmt.Sprintf("PPMS has %s, not %s", word(have.String()), c.To), nil
+		missed := map[string]string{reconcile.SystemField(c.System): have.String()}
+		return finding{reconcile.NotApplied, fmt.Sprintf("PPMS has %s, not %s", word(have.String()), c.To), missed}, nil
 	}
-	return reconcile.Applied, "", nil
+	return finding{outcome: reconcile.Applied}, nil
 }

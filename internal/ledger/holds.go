@@ -42,33 +42,46 @@ func scanHold(s scanner) (h reconcile.Hold, err error) {
 	return h, err
 }
 
-// Release ends all holds on one account and returns them.
-func (l *Ledger) Release(ctx context.Context, key reconcile.Key, actor Actor, at time.Time) ([]reconcile.Hold, error) {
-	return l.release(ctx, actor, at, `key = ?`, string(key))
+// Release ends all holds on one account, forgets what does not stick of it, and returns what was left alone until now.
+func (l *Ledger) Release(ctx context.Context, key reconcile.Key, actor Actor, at time.Time) (gone []reconcile.Hold, err error) {
+	err = l.write(ctx, func(tx *sql.Tx) (err error) {
+		if gone, err = release(ctx, tx, actor, at, `key = ?`, string(key)); err != nil {
+			return err
+		}
+		stuck, err := list(ctx, tx, scanStuck, `DELETE FROM stuck WHERE key = ? RETURNING login, field, wanted, have, tries, run, at`, string(key))
+		if err != nil || len(stuck) == 0 {
+			return err
+		}
+		gone = append(gone, (&reconcile.Memory{Stuck: stuck}).Held()...)
+		return intervene(ctx, tx, intervention{verb: "release", key: key}, actor, at)
+	})
+	return gone, err
 }
 
 // ReleaseRun ends all holds that the undoing of a run made and returns them. The run is the one that was undone, or the
 // one that undid it.
-func (l *Ledger) ReleaseRun(ctx context.Context, run int64, actor Actor, at time.Time) ([]reconcile.Hold, error) {
-	return l.release(ctx, actor, at, `run IN (?1, (SELECT undoes FROM runs WHERE id = ?1))`, run)
-}
-
-func (l *Ledger) release(ctx context.Context, actor Actor, at time.Time, which string, arg any) (gone []reconcile.Hold, err error) {
+func (l *Ledger) ReleaseRun(ctx context.Context, run int64, actor Actor, at time.Time) (gone []reconcile.Hold, err error) {
 	err = l.write(ctx, func(tx *sql.Tx) (err error) {
-		if gone, err = list(ctx, tx, scanHold, selectHolds+` WHERE `+which+` ORDER BY key, field`, arg); err != nil {
-			return err
-		}
-		if _, err := execute(ctx, tx, `DELETE FROM holds WHERE `+which, arg); err != nil {
-			return err
-		}
-		for _, h := range gone {
-			if err := intervene(ctx, tx, intervention{verb: "release", key: h.Key, detail: h.Field}, actor, at); err != nil {
-				return err
-			}
-		}
-		return nil
+		gone, err = release(ctx, tx, actor, at, `run IN (?1, (SELECT undoes FROM runs WHERE id = ?1))`, run)
+		return err
 	})
 	return gone, err
+}
+
+func release(ctx context.Context, tx *sql.Tx, actor Actor, at time.Time, which string, arg any) ([]reconcile.Hold, error) {
+	gone, err := list(ctx, tx, scanHold, selectHolds+` WHERE `+which+` ORDER BY key, field`, arg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := execute(ctx, tx, `DELETE FROM holds WHERE `+which, arg); err != nil {
+		return nil, err
+	}
+	for _, h := range gone {
+		if err := intervene(ctx, tx, intervention{verb: "release", key: h.Key, detail: h.Field}, actor, at); err != nil {
+			return nil, err
+		}
+	}
+	return gone, nil
 }
 
 // moveHolds lets holds follow the accounts that PPMS renamed.

@@ -91,6 +91,9 @@ func (l *Ledger) Settle(ctx context.Context, entry int64, outcome reconcile.Outc
 		if err := own(ctx, tx, before.Run, &before.Change, at); err != nil {
 			return err
 		}
+		if err := unstick(ctx, tx, &before.Change); err != nil {
+			return err
+		}
 		return holdUndone(ctx, tx, before.Run, &before.Change, at)
 	})
 }

@@ -238,3 +238,35 @@ func TestWhatIsUndoneIsHeld(t *testing.T) {
 	write(undoing(t, l, undoUndo), reconcile.Applied, fields)
 	held(undoUndo, "ann email", "ann lname")
 }
+
+func TestStuck(t *testing.T) {
+	l := newLedger(t)
+	name := reconcile.Stuck{Login: "Ann", Field: "lname", Wanted: "long", Have: "lo", Tries: 2, Run: 1, At: t0}
+	right := reconcile.Stuck{Login: "Ann", Field: "system:12", Wanted: "A", Tries: 3, Run: 1, At: t0}
+	mine := reconcile.Stuck{Login: "bob", Field: "", Wanted: "x", Tries: 1, Run: 1, At: t0}
+	known := func(want ...reconcile.Stuck) {
+		t.Helper()
+		if diff := cmp.Diff(want, memory(t, l).Stuck); diff != "" {
+			t.Error(diff)
+		}
+	}
+	ok(t, l.Stick(t.Context(), []reconcile.Stuck{name, right, mine}))
+	name.Tries = 3
+	ok(t, l.Stick(t.Context(), []reconcile.Stuck{name}))
+	known(name, right, mine)
+	run := begin(t, l, Apply)
+	ok(t, l.Settle(t.Context(), must(l.Intend(t.Context(), run, grantChange("ann", 12, "", "A"), t0)), reconcile.Applied, "", t0))
+	known(name, mine)
+	var released []string
+	for _, h := range must(l.Release(t.Context(), "ann", someone, t0)) {
+		released = append(released, string(h.Key)+" "+h.Field)
+	}
+	if diff := cmp.Diff([]string{"ann lname"}, released); diff != "" {
+		t.Error(diff)
+	}
+	known(mine)
+	reading := begin(t, l, Apply)
+	must(l.Release(t.Context(), "bob", someone, t0)) // while a run is going on, which read it before
+	ok(t, l.Observe(t.Context(), reading, reconcile.Observations{Stuck: []reconcile.Stuck{mine}}, t0))
+	known()
+}

@@ -22,7 +22,7 @@ func (l *Ledger) Memory(ctx context.Context, now time.Time) (reconcile.Memory, e
 	}
 	err := l.read(ctx, func(tx *sql.Tx) error {
 		for _, part := range []func(context.Context, *sql.Tx, *reconcile.Memory) error{
-			readLinks, readLeavers, readGrants, readDeactivations, readAdmins, readRules, readBaseline, readHolds,
+			readLinks, readLeavers, readGrants, readDeactivations, readAdmins, readRules, readBaseline, readHolds, readStuck,
 		} {
 			if err := part(ctx, tx, &m); err != nil {
 				return err

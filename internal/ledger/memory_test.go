@@ -57,7 +57,7 @@ func fill(v reflect.Value) {
 		v.SetMapIndex(key, value)
 	case reflect.String:
 		v.SetString("word")
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		v.SetInt(42)
 	case reflect.Bool:
 		v.SetBool(true)
@@ -73,7 +73,7 @@ func TestEveryFieldIsStored(t *testing.T) {
 	ok(t, l.Observe(t.Context(), begin(t, l, Apply), obs, t0))
 	want := reconcile.Memory{
 		Links: obs.Linked, Leavers: obs.Leavers, Grants: obs.Grants, Deactivated: obs.Deactivated, Admins: obs.Admins,
-		Rules: obs.Rules, Baseline: *obs.Baseline,
+		Rules: obs.Rules, Baseline: *obs.Baseline, Stuck: obs.Stuck,
 	}
 	if diff := sameMemory(want, memory(t, l)); diff != "" {
 		t.Error(diff)

@@ -10,10 +10,10 @@ import (
 )
 
 // Observe stores what a complete read showed. It belongs between the comparison and the run's first write, whose effects it
-// would otherwise take back, and says so. Leavers, Grants, Deactivated, Admins and Rules replace what was stored; Linked is
+// would otherwise take back, and says so. Leavers, Grants, Deactivated, Admins, Rules and Stuck replace what was stored; Linked is
 // added to the links or moves them, and holds follow what Moved says; a Baseline of nil changes nothing.
 //
-// What people said by [Ledger.Link] and [Ledger.Unlink] after the run began is newer than the read: it stands.
+// What people said by [Ledger.Link], [Ledger.Unlink] and [Ledger.Release] after the run began is newer than the read: it stands.
 func (l *Ledger) Observe(ctx context.Context, run int64, obs reconcile.Observations, at time.Time) error {
 	return l.write(ctx, func(tx *sql.Tx) error {
 		if err := mayObserve(ctx, tx, run); err != nil {
@@ -30,6 +30,9 @@ func (l *Ledger) Observe(ctx context.Context, run int64, obs reconcile.Observati
 			return err
 		}
 		if err := moveHolds(ctx, tx, obs.Moved); err != nil {
+			return err
+		}
+		if err := observeStuck(ctx, tx, run, obs.Stuck); err != nil {
 			return err
 		}
 		if obs.Baseline != nil {

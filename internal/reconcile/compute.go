@@ -31,6 +31,7 @@ func Compute(in Input) (Plan, Observations) {
 	c.decideAccounts()
 	c.decideLeavers()
 	c.decideRights()
+	c.leaveStuck()
 	c.respectHolds()
 	return c.plan(), c.observations()
 }
@@ -54,6 +55,8 @@ type comparison struct {
 	grants      []Grant
 	deactivated map[Key]Deactivation
 	rules       []ruleState
+	unsure      map[int]bool // systems on which this read cannot tell what is wanted
+	stuck       []Stuck
 
 	changes []*Change
 	issues  []Issue

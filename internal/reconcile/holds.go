@@ -19,13 +19,20 @@ func (c *comparison) respectHolds() {
 		}
 		holds[key][h.Field] = h
 	}
-	kept := c.changes[:0]
-	unborn := map[string]bool{} // an account that is not made gets no rights either
-	for _, change := range c.changes {
+	c.keepOnly(func(change *Change) bool {
 		of := holds[KeyOf(change.Login)]
+		return of == nil || c.allowed(change, of)
+	})
+}
+
+// keepOnly drops the changes of which nothing is left. An account that is not made gets no rights either.
+func (c *comparison) keepOnly(left func(change *Change) bool) {
+	kept := c.changes[:0]
+	unborn := map[string]bool{}
+	for _, change := range c.changes {
 		switch {
 		case unborn[change.Login]:
-		case of == nil || c.allowed(change, of):
+		case left(change):
 			kept = append(kept, change)
 		case change.Kind == NewUser:
 			unborn[change.Login] = true

@@ -19,6 +19,7 @@ type Memory struct {
 	Spent       []Spent               // what was written within the last 24 h without approval
 	Approved    map[string]time.Time  // approved changes by Change.ID, with the end of the approval
 	Holds       []Hold                // fields, rights and people that are to be left alone
+	Stuck       []Stuck               // what PPMS says it did and did not do
 }
 
 // Groups lists all groups that gave people to a rule at the last accepted read.
@@ -129,6 +130,7 @@ type Observations struct {
 	Deactivated map[Key]Deactivation
 	Admins      map[Key]time.Time
 	Rules       map[string]RuleMemory
+	Stuck       []Stuck     // the whole list, replacing the old
 	Moved       map[Key]Key // accounts that PPMS renamed: holds follow them
 	// Baseline is set only if the read was accepted: neither shrink nor min_people tripped.
 	Baseline *Baseline

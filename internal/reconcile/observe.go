@@ -40,14 +40,14 @@ func (c *comparison) linkedAccounts() map[Key]bool {
 func (c *comparison) observations() Observations {
 	m := &c.Memory
 	if c.frozen {
-		return Observations{Leavers: m.Leavers, Grants: m.Grants, Deactivated: m.Deactivated, Admins: c.admins, Rules: m.Rules}
+		return Observations{Leavers: m.Leavers, Grants: m.Grants, Deactivated: m.Deactivated, Admins: c.admins, Rules: m.Rules, Stuck: m.Stuck}
 	}
 	moved := map[Key]Key{}
 	for key := range c.moved {
 		moved[key] = c.after(key)
 	}
 	return Observations{
-		Moved: moved, Linked: c.linksToKeep(), Leavers: c.leavers, Grants: c.grants, Deactivated: c.deactivated, Admins: c.admins,
+		Moved: moved, Stuck: c.stuck, Linked: c.linksToKeep(), Leavers: c.leavers, Grants: c.grants, Deactivated: c.deactivated, Admins: c.admins,
 		Rules:    c.ruleMemory(),
 		Baseline: &Baseline{At: c.Now, People: len(c.Directory.People), Groups: c.Directory.Groups, Scope: c.Settings.Scope},
 	}

@@ -195,6 +195,7 @@ const (
 	// These wait for a person.
 	NeedsApproval IssueKind = "needs-approval"
 	OnHold        IssueKind = "held"
+	NotSticking   IssueKind = "does-not-stick"
 	// Of undo: somebody changed it since, or it must not be written.
 	NotUndone IssueKind = "not-undone"
 )

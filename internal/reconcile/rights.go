@@ -34,6 +34,10 @@ func (c *comparison) decideRights() {
 		want.reset()
 	}
 	c.grants = given.kept()
+	c.unsure = map[int]bool{}
+	for i := range g.systems {
+		c.unsure[g.systems[i].ID] = g.covered[i] || g.levels[i] == nil
+	}
 	c.reportUnmatchedSystems(g)
 }
 

@@ -81,7 +81,7 @@ func View(in Input, login string) PersonView {
 		}
 	}
 	v.Rights = c.rightsView(key, found)
-	for _, h := range c.Memory.Holds {
+	for _, h := range c.Memory.Held() {
 		if c.after(h.Key) == key {
 			v.Holds = append(v.Holds, h)
 		}
