@@ -94,7 +94,7 @@ func (c *comparison) leave(link *Link, state State, detail string) {
 	if ours, ok := c.deactivated[key]; ok {
 		ours.Overruled = true
 		c.deactivated[key] = ours
-		c.issue(ReactivatedByStaff, login, "%s in the directory; we deactivated the account on %s and somebody activated it again: left so",
+		c.issue(ReactivatedByStaff, login, "%s in the directory; we deactivated the account on %s and somebody activated it again: left so; deactivate it in PPMS if that was no intent",
 			state, day(ours.At))
 		return
 	}

@@ -165,9 +165,9 @@ func (c *comparison) grantTo(s *subject, g *grid, want *wishes, given *given) {
 		where := fmt.Sprintf("%s (%d): rule %s gives %s, PPMS has %s", g.systems[system].Name, g.systems[system].ID, rule.Name, wanted, orNone(have.String()))
 		switch {
 		case have == Deactivated && (gave == nil || gave.Level != Deactivated):
-			c.issue(RightBlockedByStaff, login, "%s, which we did not set: left so", where)
+			c.issue(RightBlockedByStaff, login, "%s, which we did not set: left so; lift it in PPMS if the rule is right", where)
 		case gave != nil && gave.Level != Deactivated && have < gave.Level:
-			c.issue(RightLoweredByStaff, login, "%s, though we gave %s on %s: left so", where, gave.Level, day(gave.At))
+			c.issue(RightLoweredByStaff, login, "%s, though we gave %s on %s: left so; raise it in PPMS if the rule is right", where, gave.Level, day(gave.At))
 		default:
 			from := have.String()
 			c.changes = append(c.changes, &Change{
