@@ -160,6 +160,6 @@ func (a *App) pumapi() (ppms.Options, error) {
 	}
 	return ppms.Options{
 		URL: p.URL, Key: key, Timeout: p.Timeout, Concurrency: p.Concurrency, RequestsPerSecond: p.RequestsPerSecond,
-		UserAgent: "ppms-syncd/" + a.Version, Log: a.Log, Observe: a.Metrics.request, Dial: a.Network.Dial,
+		UserAgent: "ppms-syncd/" + a.Version, Zone: p.Location, Now: a.Now, Log: a.Log, Observe: a.Metrics.request, Dial: a.Network.Dial,
 	}, nil
 }

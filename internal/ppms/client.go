@@ -25,7 +25,9 @@ type Options struct {
 	Concurrency       int           // calls at a time in bulk reads; 0: 1
 	RequestsPerSecond float64       // of all calls together; 0: no limit
 	UserAgent         string
-	Log               *zap.Logger // nil: none
+	Zone              *time.Location   // of the facility, for bookings; nil: UTC
+	Now               func() time.Time // nil: time.Now
+	Log               *zap.Logger      // nil: none
 	// Dial opens a socket; nil is the machine's own way.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Observe is told of each request that was tried: the action, "ok" or a [Kind]'s name, and how long it took.
@@ -40,6 +42,8 @@ type Reader struct {
 	concurrency int
 	limit       *rate.Limiter
 	userAgent   string
+	zone        *time.Location
+	now         func() time.Time
 	log         *zap.Logger
 	observe     func(action, outcome string, took time.Duration)
 	dial        func(ctx context.Context, network, address string) (net.Conn, error)
@@ -59,7 +63,7 @@ func NewReader(o Options) (*Reader, error) {
 		return nil, errors.New("ppms: there is no API key")
 	}
 	r := &Reader{
-		url: address, key: o.Key, timeout: o.Timeout, concurrency: max(1, o.Concurrency), userAgent: o.UserAgent,
+		url: address, key: o.Key, timeout: o.Timeout, concurrency: max(1, o.Concurrency), userAgent: o.UserAgent, zone: o.Zone, now: o.Now,
 		log: o.Log, observe: o.Observe, dial: o.Dial, maxAnswer: maxAnswer, limit: rate.NewLimiter(rate.Inf, 0),
 	}
 	if r.timeout <= 0 {
@@ -71,6 +75,12 @@ func NewReader(o Options) (*Reader, error) {
 	}
 	if r.userAgent == "" {
 		r.userAgent = "ppms-syncd"
+	}
+	if r.zone == nil {
+		r.zone = time.UTC
+	}
+	if r.now == nil {
+		r.now = time.Now
 	}
 	if r.log == nil {
 		r.log = zap.NewNop()

@@ -308,3 +308,82 @@ func TestSimulatorFails(t *testing.T) {
 		})
 	}
 }
+
+// The toolbox's actions against the simulator, in every form of the wire.
+func TestToolboxWithSimulator(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	for name, wire := range wires() {
+		t.Run(name, func(t *testing.T) {
+			sim, w := simulated(t, ppmssim.Options{Wire: wire, Now: func() time.Time { return now }})
+			ctx := t.Context()
+			sheet, err := w.RunningSheet(ctx, 1, now)
+			if err != nil || len(sheet) != 3 || sheet[1].User != "O'Brien Siobhán" || !sheet[2].End.Equal(time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)) {
+				t.Errorf("running sheet: %v %+v", err, sheet)
+			}
+			if b, found, err := w.CurrentBooking(ctx, 12); err != nil || !found || b.Login != "jdoe" || b.Session != "4711" {
+				t.Errorf("booking: %v %+v", err, b)
+			}
+			if b, found, err := w.NextBooking(ctx, 31); err != nil || found {
+				t.Errorf("next booking of nothing: %v %+v", err, b)
+			}
+			if e, err := w.Experiences(ctx, "jdoe", 0); err != nil || len(e) != 2 || !e[1].LastBooking.IsZero() {
+				t.Errorf("experience: %v %+v", err, e)
+			}
+			if ok, err := w.CheckPassword(ctx, "jdoe", secret.New("jane")); err != nil || !ok {
+				t.Errorf("password: %v", err)
+			}
+			if ok, err := w.CheckPassword(ctx, "jdoe", secret.New("john")); err != nil || ok {
+				t.Errorf("wrong password: %v", err)
+			}
+			if id, found, err := w.UserID(ctx, "sobrien"); err != nil || !found || id == 0 {
+				t.Errorf("user id: %v", err)
+			}
+			if p, err := w.Projects(ctx); err != nil || len(p) != 3 || p[1].Name != "Fish, all of them" {
+				t.Errorf("projects: %v %+v", err, p)
+			}
+			if users, err := w.ProjectUsers(ctx, 6); err != nil || len(users) != 2 {
+				t.Errorf("project users: %v %v", err, users)
+			}
+			if b, err := w.Bcodes(ctx); err != nil || ppms.Sum(b[0].Charges, b[1].Charges, b[2].Charges).String() != "6348.4131" {
+				t.Errorf("bcodes: %v %+v", err, b)
+			}
+			if s, err := w.Services(ctx, 1); err != nil || len(s.Rows) != 2 {
+				t.Errorf("services: %v %+v", err, s)
+			}
+			if d, err := w.Details(ctx, "2026-02-01", ppms.DetailOptions{}); err != nil || len(d) != 3 {
+				t.Errorf("details: %v %+v", err, d)
+			}
+			if c, err := w.Charges(ctx, "2026-02-01"); err != nil || len(c) != 2 || c[1].Amount.String() != "-10.00" {
+				t.Errorf("charges: %v %+v", err, c)
+			}
+			before, err := w.Orders(ctx)
+			if err != nil || len(before) != 2 {
+				t.Fatalf("orders: %v %+v", err, before)
+			}
+			quantity, _ := ppms.ParseDecimal("2.5")
+			if err := w.CreateOrder(ctx, ppms.NewOrder{Service: "301", Login: "jdoe", Quantity: quantity, Accepted: true}); err != nil {
+				t.Fatal(err)
+			}
+			after, err := w.Orders(ctx)
+			if err != nil || len(after) != 3 || after[2].Status != "Accepted" {
+				t.Fatalf("orders: %v %+v", err, after)
+			}
+			lines, err := w.AllOrderLines(ctx, []int{after[2].Ref, before[1].Ref, 9}, nil)
+			if err != nil || len(lines[0]) != 1 || !lines[0][0].Quantity.Equal(quantity) || len(lines[1]) != 2 || len(lines[2]) != 0 {
+				t.Errorf("order lines: %v %+v", err, lines)
+			}
+			if err := w.NewGroup(ctx, "newlab", map[string]string{"unitname": "New, Lab", "unitbcode": "CC-9"}); err != nil {
+				t.Error(err)
+			}
+			if err := w.UpdateGroup(ctx, "newlab", map[string]string{"active": "false"}); err != nil {
+				t.Error(err)
+			}
+			if g, found, err := w.Group(ctx, "newlab"); err != nil || !found || g.Name != "New, Lab" || g.Bcode != "CC-9" || g.Active {
+				t.Errorf("group: %v %+v", err, g)
+			}
+			if err := w.MakeSuperuser(ctx, "jdoe", 13); err != nil || sim.Right("jdoe", 13) != "S" {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -2,9 +2,12 @@ package ppms
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
+	"strconv"
 
 	"ppms-syncd/internal/reconcile"
+	"ppms-syncd/internal/secret"
 )
 
 // Active is PUMAPI's parameter of that name, which has three states.
@@ -42,6 +45,17 @@ func (r *Reader) Auth(ctx context.Context) error {
 	return err
 }
 
+// CheckPassword asks whether somebody can log in with a password: an active user of that login who has it.
+func (r *Reader) CheckPassword(ctx context.Context, login string, password secret.Secret) (bool, error) {
+	return read(ctx, r, "auth", url.Values{"login": {login}, "pwd": {password.Reveal()}}, func(text string) (bool, error) {
+		if text == "" {
+			return false, nil
+		}
+		_, err := parseStatus(text)
+		return err == nil, err
+	})
+}
+
 // Users lists logins. An empty list is returned as it came: whether it may be empty, and whether it is whole, the caller
 // must judge.
 func (r *Reader) Users(ctx context.Context, active Active) ([]string, error) {
@@ -65,6 +79,32 @@ func (r *Reader) User(ctx context.Context, login string) (User, bool, error) {
 		return User{}, false, err
 	}
 	return *user, true, nil
+}
+
+// UserID is the number that PPMS has for a user; false if PPMS has none of that login. Only JSON is known to have it.
+func (r *Reader) UserID(ctx context.Context, login string) (int, bool, error) {
+	form := url.Values{"login": {login}, "format": {"json"}, "withuserid": {"true"}}
+	id, err := read(ctx, r, "getuser", form, func(text string) (int, error) {
+		if text == "" {
+			return 0, nil
+		}
+		var user struct {
+			Login  string      `json:"login"`
+			UserID json.Number `json:"userid"`
+		}
+		if err := json.Unmarshal([]byte(text), &user); err != nil {
+			return 0, malformed(text, "the answer is no JSON object of a user")
+		}
+		if reconcile.KeyOf(unescape(user.Login)) != reconcile.KeyOf(login) {
+			return 0, malformed(user.Login, "asked for the user %q, PPMS answered about another", login)
+		}
+		id, err := strconv.Atoi(user.UserID.String())
+		if err != nil || id <= 0 {
+			return 0, malformed(text, "the userid is no number")
+		}
+		return id, nil
+	})
+	return id, id != 0, err
 }
 
 // Records reads many users, some at a time, and calls progress (which may be nil) after each. The users are in the order of

@@ -60,6 +60,59 @@ func (w *Writer) SetRight(ctx context.Context, login string, system int, level r
 	return w.write(ctx, c)
 }
 
+// MakeSuperuser gives a login the level S on a system: no plan ever does, but a person may.
+func (w *Writer) MakeSuperuser(ctx context.Context, login string, system int) error {
+	c := call{action: "setright"}
+	if strings.TrimSpace(login) == "" || system <= 0 {
+		return w.refuse(c, fmt.Errorf("a right needs a login and a system"))
+	}
+	c.form = url.Values{"id": {strconv.Itoa(system)}, "login": {login}, "type": {reconcile.Superuser.String()}}
+	return w.write(ctx, c)
+}
+
+// NewGroup creates a group. PPMS would update one that exists: the caller must have asked. The new group is active.
+func (w *Writer) NewGroup(ctx context.Context, unitlogin string, fields map[string]string) error {
+	return w.group(ctx, call{action: "newgroup"}, unitlogin, fields)
+}
+
+// UpdateGroup changes the fields given, and "active" if it is among them. PPMS would create a group that does not exist: the
+// caller must have asked.
+func (w *Writer) UpdateGroup(ctx context.Context, unitlogin string, fields map[string]string) error {
+	c := call{action: "updategroup", wire: "updgroup"}
+	if len(fields) == 0 {
+		return w.refuse(c, fmt.Errorf("no field to update"))
+	}
+	return w.group(ctx, c, unitlogin, fields)
+}
+
+func (w *Writer) group(ctx context.Context, c call, unitlogin string, fields map[string]string) error {
+	if strings.TrimSpace(unitlogin) == "" {
+		return w.refuse(c, fmt.Errorf("there is no unitlogin"))
+	}
+	c.form = url.Values{"unitlogin": {unitlogin}}
+	for name, value := range fields {
+		switch {
+		case slices.Contains(GroupFields(), name):
+		case name == reconcile.ActiveField && c.action == "newgroup":
+			return w.refuse(c, fmt.Errorf("a new group is active; active cannot be given"))
+		case name != "ext" && name != reconcile.ActiveField:
+			return w.refuse(c, fmt.Errorf("%q is no field of a group", name))
+		case value != "true" && value != "false":
+			return w.refuse(c, fmt.Errorf("%s must be true or false, not %q", name, value))
+		}
+		if name == "unitbcode" {
+			name = "unitBcode" // the one parameter that the vendor spells otherwise than its column
+		}
+		c.form.Set(name, value)
+	}
+	return w.write(ctx, c)
+}
+
+// GroupFields are the texts of a group that can be written, beside its unitlogin. "ext" is the flag among its fields.
+func GroupFields() []string {
+	return []string{"unitname", "headname", "heademail", "unitbcode", "department", "institution", "address", "affiliation"}
+}
+
 // write sends a change once, over a connection of its own, and never again.
 func (w *Writer) write(ctx context.Context, c call) error {
 	c.write = true

@@ -25,6 +25,22 @@ func actions() map[string]action {
 		"getsysrights":  {run: getSysRights},
 		"getuserrights": {run: getUserRights},
 		"setright":      {run: setRight, writes: true},
+
+		"getuserexp":        {run: getUserExp, people: true},
+		"getbooking":        {run: getBooking},
+		"nextbooking":       {run: nextBooking},
+		"getrunningsheet":   {run: getRunningSheet},
+		"getorders":         {run: getOrders},
+		"getorderlines":     {run: getOrderLines},
+		"createorder":       {run: createOrder, writes: true},
+		"getinvoicelist":    {run: getInvoiceList},
+		"getinvoice":        {run: getInvoice},
+		"getinvoicedetails": {run: getInvoiceDetails},
+		"getservices":       {run: getServices},
+		"getprojects":       {run: getProjects},
+		"getprojectusers":   {run: getProjectUsers},
+		"getuserprojects":   {run: getUserProjects},
+		"getbcodes":         {run: getBcodes},
 	}
 }
 

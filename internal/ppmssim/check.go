@@ -2,7 +2,10 @@ package ppmssim
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -29,7 +32,55 @@ func check(s *Seed, key func(string) string) []mistake {
 		}
 		given[Right{key(r.Login), r.System, ""}] = true
 	}
+	c.toolbox(s)
 	return c.found
+}
+
+// toolbox checks what the sync does not use.
+func (c *checker) toolbox(s *Seed) {
+	for i := range s.Bookings {
+		b, at := &s.Bookings[i], fmt.Sprintf("$.bookings[%d]", i)
+		c.holder(at, b.Login, b.System)
+		c.moment(at+".start", "15:04", b.Start)
+		c.moment(at+".end", "15:04", b.End)
+		if b.Day != "" {
+			c.moment(at+".day", time.DateOnly, b.Day)
+		}
+	}
+	for i := range s.Experience {
+		c.holder(fmt.Sprintf("$.experience[%d]", i), s.Experience[i].Login, s.Experience[i].System)
+	}
+	for i := range s.Orders {
+		o, at := &s.Orders[i], fmt.Sprintf("$.orders[%d]", i)
+		if o.Ref <= 0 || !c.users[c.key(o.Login)] {
+			c.add(at, "an order needs a ref above 0 and a login that is among the users")
+		}
+	}
+	columns := detailColumns()
+	for i := range s.Invoices {
+		for j, detail := range s.Invoices[i].Details {
+			for _, name := range slices.Sorted(maps.Keys(detail)) {
+				if !slices.Contains(columns, name) {
+					c.add(fmt.Sprintf("$.invoices[%d].details[%d]", i, j), "an invoice has no column %q", name)
+				}
+			}
+		}
+	}
+}
+
+func (c *checker) holder(at, login string, system int) {
+	if !c.users[c.key(login)] {
+		c.add(at+".login", "%q is not among the users", login)
+	}
+	if !c.systems[system] {
+		c.add(at+".system", "system %d is not among the systems", system)
+	}
+}
+
+func (c *checker) moment(at, layout, text string) {
+	if _, err := time.Parse(layout, text); err != nil {
+		c.add(at, "%q is not of the form %s", text, layout)
+	}
 }
 
 type checker struct {

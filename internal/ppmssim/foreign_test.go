@@ -219,3 +219,102 @@ func TestNoHeaders(t *testing.T) {
 	p.want("action=getuser login=nobody noheaders=true", "")
 	p.want("action=getadmins noheaders=true", "admin\r\nmkeller\r\n")
 }
+
+// PyPPMS, bookings: the answer cut at its line ends is a login, minutes and a session; the running sheet's header is cut at each
+// comma and its names stripped, and every row has as many values; an answer without bookings has no line.
+func TestPyPPMSBookings(t *testing.T) {
+	p := start(t)
+	for _, call := range []string{"action=getbooking id=12", "action=nextbooking id=12"} {
+		booking := lines(p.ask(call))
+		if _, err := strconv.Atoi(booking[1]); err != nil || len(booking) != 3 {
+			t.Errorf("%s: %q", call, booking)
+		}
+	}
+	rows := wholeCSV(t, p.ask("action=getrunningsheet plateformid=1 day=2026-03-02"))
+	names := map[string]int{}
+	for i, name := range rows[0] {
+		names[strings.TrimSpace(name)] = i
+	}
+	for _, row := range rows[1:] {
+		if len(row) != len(rows[0]) || row[names["User"]] == "" || row[names["Object"]] == "" {
+			t.Errorf("%q", row)
+		}
+		for _, clock := range []string{row[names["Start time"]], row[names["End time"]]} {
+			if hour, minute, ok := strings.Cut(clock, ":"); !ok || len(hour) != 2 || len(minute) != 2 {
+				t.Errorf("time %q", clock)
+			}
+		}
+	}
+	if p.ask("action=getrunningsheet plateformid=1 day=2026-03-02") == p.ask("action=getrunningsheet plateformid=2 day=2026-03-02") {
+		t.Error("the facility makes no difference")
+	}
+}
+
+// PyPPMS, experience, projects and account numbers: whole CSV with as many values as names, ids that are numbers, members as logins.
+func TestPyPPMSProjects(t *testing.T) {
+	p := start(t)
+	for _, call := range []string{"action=getuserexp", "action=getprojects", "action=getbcodes"} {
+		rows := wholeCSV(t, p.ask(call))
+		for _, row := range rows[1:] {
+			if len(row) != len(rows[0]) {
+				t.Errorf("%s: %q under %q", call, row, rows[0])
+			}
+		}
+	}
+	projects := wholeCSV(t, p.ask("action=getprojects"))
+	ref := slices.Index(projects[0], "Project ref.")
+	for _, row := range projects[1:] {
+		if _, err := strconv.Atoi(row[ref]); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, login := range lines(p.ask("action=getprojectusers projectid=6")) {
+		if _, ok := p.User(login); !ok {
+			t.Errorf("%q is nobody", login)
+		}
+		if !slices.Contains(lines(p.ask("action=getuserprojects login="+login)), "6") {
+			t.Errorf("%q is not in the project", login)
+		}
+	}
+}
+
+// UC Davis's orders and invoices: rows from the third line on for orders and their lines, from the fourth on for details, by position; a
+// charge is a line cut at its comma.
+func TestUCDavis(t *testing.T) {
+	p := start(t)
+	after := func(call string, skipped, values int) [][]string {
+		var rows [][]string
+		for i, line := range lines(p.ask(call)) {
+			if i < skipped {
+				continue
+			}
+			row := wholeCSV(t, line)[0]
+			if len(row) != values {
+				t.Errorf("%s: %d values in %q", call, len(row), row)
+			}
+			rows = append(rows, row)
+		}
+		return rows
+	}
+	for _, order := range after("action=getorders", 2, 10) {
+		if got := after("action=getorderlines orderref="+order[1], 2, 13); len(got) == 0 || got[0][1] != order[1] || got[0][5] != order[2] {
+			t.Errorf("lines of %q: %q", order, got)
+		}
+	}
+	for _, id := range lines(p.ask("action=getinvoicelist")) {
+		for _, charge := range lines(p.ask("action=getinvoice invoiceid=" + id)) {
+			values := strings.Split(charge, ",")
+			if _, err := strconv.ParseFloat(values[1], 64); err != nil || len(values) != 2 {
+				t.Errorf("%q: %v", charge, err)
+			}
+		}
+	}
+	if details := after("action=getinvoicedetails invoiceid=2026-02-01", 3, 26); len(details) != 3 || details[2][25] != "-10.00" {
+		t.Errorf("%q", details)
+	}
+	p.ask("action=createorder serviceid=401 login=jdoe quantity=2 accepted=true comments=soon scomments=ok bcode=CC-1001 projectid=6")
+	orders := after("action=getorders", 2, 10)
+	if last := orders[len(orders)-1]; last[1] != "1003" || last[2] != "jdoe" || last[4] != "6" || last[8] != "Accepted" {
+		t.Errorf("%q", last)
+	}
+}

@@ -22,13 +22,21 @@ import (
 //	           autonomyrequired: true, autonomyrequiredafterhours: false}]
 //	rights:  [{login, system, level}]
 //
-// Only login, unitlogin, id, and the three of a right must be given; what is absent is empty or as shown. The file
-// testdata/seed.yaml is a commented example.
+// Only login, unitlogin, id, and the three of a right must be given; what is absent is empty or as shown. Bookings, experience,
+// services, orders, invoices, projects and account numbers are for the toolbox: see the types. The file testdata/seed.yaml is a
+// commented example.
 type Seed struct {
-	Users   []User   `yaml:"users"   json:"users"`
-	Units   []Unit   `yaml:"units"   json:"units"`
-	Systems []System `yaml:"systems" json:"systems"`
-	Rights  []Right  `yaml:"rights"  json:"rights"`
+	Users      []User       `yaml:"users"      json:"users"`
+	Units      []Unit       `yaml:"units"      json:"units"`
+	Systems    []System     `yaml:"systems"    json:"systems"`
+	Rights     []Right      `yaml:"rights"     json:"rights"`
+	Bookings   []Booking    `yaml:"bookings"   json:"bookings,omitempty"`
+	Experience []Experience `yaml:"experience" json:"experience,omitempty"`
+	Services   []Service    `yaml:"services"   json:"services,omitempty"`
+	Orders     []Order      `yaml:"orders"     json:"orders,omitempty"`
+	Invoices   []Invoice    `yaml:"invoices"   json:"invoices,omitempty"`
+	Projects   []Project    `yaml:"projects"   json:"projects,omitempty"`
+	Bcodes     []Bcode      `yaml:"bcodes"     json:"bcodes,omitempty"`
 }
 
 // User is an account. The fields are named as getuser's columns.

@@ -171,8 +171,8 @@ func (s *Sim) answer(q *request, act action, known bool) answer {
 		q.mislead()
 	}
 	a := act.run(q)
-	if bare, _ := q.flag("noheaders"); bare && a.header {
-		a.lines, a.header = a.lines[1:], false
+	if bare, _ := q.flag("noheaders"); bare {
+		a.lines, a.head = a.lines[a.head:], 0
 	}
 	q.fault.spoilLines(&a)
 	return a

@@ -18,6 +18,14 @@ type state struct {
 	unitAt  map[string]int
 	rights  map[int]map[string]string // system → key of the login → level
 	lastID  int
+
+	bookings   []Booking
+	experience []Experience
+	services   []Service
+	orders     []Order
+	invoices   []Invoice
+	projects   []Project
+	bcodes     []Bcode
 }
 
 func exactKey(login string) string { return login }
@@ -36,6 +44,9 @@ func newState(seed Seed, key func(string) string) *state {
 		s.putUser(u)
 	}
 	s.systems = slices.Clone(seed.Systems)
+	s.bookings, s.experience, s.services = seed.Bookings, seed.Experience, seed.Services
+	s.orders = slices.Clone(seed.Orders)
+	s.invoices, s.projects, s.bcodes = seed.Invoices, seed.Projects, seed.Bcodes
 	for _, r := range seed.Rights {
 		s.setRight(r.Login, r.System, r.Level)
 	}
@@ -139,6 +150,8 @@ func (s *state) rightsOn(system int) []Right {
 func (s *state) seed() Seed {
 	seed := Seed{
 		Users: slices.Clone(s.users), Units: slices.Clone(s.units), Systems: slices.Clone(s.systems), Rights: []Right{},
+		Bookings: s.bookings, Experience: s.experience, Services: s.services, Orders: slices.Clone(s.orders),
+		Invoices: s.invoices, Projects: s.projects, Bcodes: s.bcodes,
 	}
 	for _, system := range slices.Sorted(maps.Keys(s.rights)) {
 		seed.Rights = append(seed.Rights, s.rightsOn(system)...)

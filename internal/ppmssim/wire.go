@@ -22,9 +22,9 @@ type Wire struct {
 
 // answer is what an action has to say: lines, or JSON.
 type answer struct {
-	lines  []string
-	header bool // the first line names the columns
-	json   []byte
+	lines []string
+	head  int // how many lines come before the records; the last of them names the columns
+	json  []byte
 }
 
 func none() answer { return answer{} }
@@ -56,7 +56,7 @@ func table(columns []string, rows ...[]cell) answer {
 	for _, row := range rows {
 		lines = append(lines, csvLine(row))
 	}
-	return answer{lines: lines, header: true}
+	return answer{lines: lines, head: 1}
 }
 
 func csvLine(row []cell) string {
@@ -128,8 +128,9 @@ func (w Wire) render(a answer) (body, contentType string) {
 	between, last := end, end
 	if w.Blanks {
 		between, last = " "+end+" ", " "+end
-		if a.header {
-			lines[0] = strings.ReplaceAll(lines[0], ",", ", ")
+		if a.head > 0 {
+			names := &lines[a.head-1]
+			*names = strings.ReplaceAll(strings.ReplaceAll(*names, ", ", ","), ",", ", ")
 		}
 	}
 	body = strings.Join(lines, between)
