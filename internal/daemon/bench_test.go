@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"ppms-syncd/internal/config"
+	"ppms-syncd/internal/ldapsrc"
 	"ppms-syncd/internal/ppms"
 	"ppms-syncd/internal/ppmssim"
 	"ppms-syncd/internal/secret"
@@ -51,7 +52,7 @@ func BenchmarkReadPPMS(b *testing.B) {
 					b.Fatal(err)
 				}
 				r := &run{App: benchApp(b, url, with.concurrency), reader: reader}
-				side, err := r.readPPMS(b.Context())
+				side, err := r.readPPMS(b.Context(), &ldapsrc.Result{})
 				if err != nil || len(side.Accounts) != accounts || len(side.Rights) != systems {
 					b.Fatal(err)
 				}

@@ -50,7 +50,7 @@ type settings struct {
 	UsersBase, GroupsBase, UserFilter string
 	Create, Authoritative, Protect    string
 	Rights, Guards, Leavers           string
-	Disabled, Schedule                string
+	Disabled, Schedule, VerifyEvery   string
 	RunTimeout, ReadTimeout           string
 	CallTimeout                       string
 	Profile, Login                    string
@@ -81,7 +81,7 @@ ldap:
     disabled: {cel: "{{.}}"}
     {{- end}}
   groups: {base: "{{.GroupsBase}}"}
-ppms: {url: "{{.PPMS}}", api_key_file: pumapi-key, timeout: {{.CallTimeout}}, requests_per_second: 10000}
+ppms: {url: "{{.PPMS}}", api_key_file: pumapi-key, timeout: {{.CallTimeout}}, requests_per_second: 10000, verify_every: {{.VerifyEvery}}}
 accounts:
   create: {{.Create}}
   attributes: {login: {{.Login}}, lname: sn, fname: givenName, email: mail, phone: telephoneNumber, unitlogin: ou}
@@ -120,7 +120,7 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 		Rights: `[{name: confocal, group: confocal-users, systems: [{type: "Confocal*"}], level: A},
   {name: electron-microscopy, group: em-users, systems: [21], level: N}]`,
 		Entries: institute(), Seed: facility(), Disabled: "attr('employeeType') == 'left'", Profile: "openldap", Login: "uid",
-		RunTimeout: "30s", ReadTimeout: "5s", CallTimeout: "2s",
+		RunTimeout: "30s", ReadTimeout: "5s", CallTimeout: "2s", VerifyEvery: "0s",
 	}
 	for _, f := range change {
 		f(&w.settings)

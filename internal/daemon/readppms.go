@@ -8,22 +8,23 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ppms-syncd/internal/ldapsrc"
 	"ppms-syncd/internal/ppms"
 	"ppms-syncd/internal/reconcile"
 )
 
 // readPPMS reads the other side, or fails. Nothing in PUMAPI says that a list is whole, so each is held against another: all
 // users against the active and the inactive, and both against what the ledger knows.
-func (r *run) readPPMS(ctx context.Context) (*reconcile.PPMS, error) {
+func (r *run) readPPMS(ctx context.Context, directory *ldapsrc.Result) (*reconcile.PPMS, error) {
 	defer r.Metrics.phase(phasePPMS)()
-	side, err := r.readPPMSChecked(ctx)
+	side, err := r.readPPMSChecked(ctx, directory)
 	if err != nil {
 		return nil, fmt.Errorf("PPMS was not read completely, so nothing was compared: %w", err)
 	}
 	return side, nil
 }
 
-func (r *run) readPPMSChecked(ctx context.Context) (*reconcile.PPMS, error) {
+func (r *run) readPPMSChecked(ctx context.Context, directory *ldapsrc.Result) (*reconcile.PPMS, error) {
 	lists, err := r.readLists(ctx)
 	if err != nil {
 		return nil, err
@@ -35,20 +36,17 @@ func (r *run) readPPMSChecked(ctx context.Context) (*reconcile.PPMS, error) {
 	if err := r.checkKnown(ctx, logins); err != nil {
 		return nil, err
 	}
-	users, gone, err := r.reader.Records(ctx, logins, r.progress("accounts", len(logins)))
+	side := &reconcile.PPMS{Systems: lists.systems, Units: lists.units, Admins: lists.admins}
+	systems := r.systems(side)
+	if side.Rights, err = r.reader.AllSystemRights(ctx, systems, r.progress("rights", len(systems))); err != nil {
+		return nil, err
+	}
+	records, err := r.readRecords(ctx, r.input(directory, side), lists, logins)
 	if err != nil {
 		return nil, err
 	}
-	if len(gone) > 0 {
-		return nil, fmt.Errorf("getusers lists %s, but getuser does not know them; if they were removed just now, the next run is fine", some(gone))
-	}
-	side := &reconcile.PPMS{Systems: lists.systems, Units: lists.units, Admins: lists.admins}
-	for i := range users {
-		side.Accounts = append(side.Accounts, users[i].Account)
-	}
-	systems := r.systems(side)
-	side.Rights, err = r.reader.AllSystemRights(ctx, systems, r.progress("rights", len(systems)))
-	return side, err
+	side.Accounts, r.fresh = records.accounts(), records.fresh
+	return side, nil
 }
 
 // lists are the answers that name everything there is.

@@ -26,6 +26,7 @@ type run struct {
 	id     int64        // in the ledger; 0 for a plan
 	memory reconcile.Memory
 	known  []ledger.AccountSeen
+	fresh  map[string]bool  // logins whose records were read in this run; the others are as the ledger had them
 	doubts []reconcile.Hold // people with a write in doubt of which PPMS says nothing: left alone in this run
 
 	file    *reconcile.Plan // apply exactly this plan, if set
@@ -67,7 +68,7 @@ func (r *run) do(ctx context.Context) (report *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	side, err := r.readPPMS(ctx)
+	side, err := r.readPPMS(ctx, directory)
 	if err != nil {
 		return nil, err
 	}
@@ -168,15 +169,25 @@ func request(m reconcile.Memory, about string) ldapsrc.Request {
 	}
 }
 
-func (r *run) compute(directory *ldapsrc.Result, side *reconcile.PPMS) (plan reconcile.Plan, seen reconcile.Observations) {
-	if r.undoes != 0 {
-		plan = r.inverse(side)
-	} else {
-		plan, seen = reconcile.Compute(reconcile.Input{
-			Now: r.Now().UTC().Truncate(time.Millisecond), Settings: r.Config.Settings(), Directory: directory.Directory, PPMS: *side,
-			Memory: r.memory,
-		})
+// input is all that a comparison rests on; an undo has no directory.
+func (r *run) input(directory *ldapsrc.Result, side *reconcile.PPMS) reconcile.Input {
+	in := reconcile.Input{Now: r.Now().UTC().Truncate(time.Millisecond), Settings: r.Config.Settings(), PPMS: *side, Memory: r.memory}
+	if directory != nil {
+		in.Directory = directory.Directory
 	}
+	return in
+}
+
+// compare computes the whole plan.
+func (r *run) compare(in reconcile.Input) (reconcile.Plan, reconcile.Observations) {
+	if r.undoes != 0 {
+		return r.inverse(&in.PPMS), reconcile.Observations{}
+	}
+	return reconcile.Compute(in)
+}
+
+func (r *run) compute(directory *ldapsrc.Result, side *reconcile.PPMS) (reconcile.Plan, reconcile.Observations) {
+	plan, seen := r.compare(r.input(directory, side))
 	plan.ConfigHash = r.Config.Hash()
 	if r.file != nil {
 		plan = only(r.file, plan)
@@ -230,14 +241,12 @@ func (r *run) remember(ctx context.Context, seen reconcile.Observations, side *r
 	if err := r.ledger.Observe(ctx, r.id, seen, now); err != nil {
 		return err
 	}
-	records := make([]ledger.AccountSeen, len(side.Accounts))
+	if err := r.ledger.SaveAccounts(ctx, r.seen(side, plan, now)); err != nil {
+		return err
+	}
 	present := make(map[reconcile.Key]bool, len(side.Accounts))
 	for i := range side.Accounts {
-		records[i] = ledger.AccountSeen{Account: side.Accounts[i], VerifiedAt: now}
 		present[reconcile.KeyOf(side.Accounts[i].Login)] = true
-	}
-	if err := r.ledger.SaveAccounts(ctx, records); err != nil {
-		return err
 	}
 	var gone []reconcile.Key
 	for i := range r.known {
@@ -256,6 +265,27 @@ func (r *run) remember(ctx context.Context, seen reconcile.Observations, side *r
 		return r.ledger.HoldPlan(ctx, r.id, *plan, now)
 	}
 	return nil
+}
+
+// seen are the records that were read in this run. One that is about to be written counts as never verified, since it is then no
+// longer what was read, so that the next run reads it whatever becomes of this one.
+func (r *run) seen(side *reconcile.PPMS, plan *reconcile.Plan, now time.Time) []ledger.AccountSeen {
+	touched := map[string]bool{}
+	for i := range plan.Changes {
+		if c := &plan.Changes[i]; c.Kind == reconcile.UpdateUser {
+			touched[c.Login] = true
+		}
+	}
+	var seen []ledger.AccountSeen
+	for i := range side.Accounts {
+		switch a := &side.Accounts[i]; {
+		case touched[a.Login]:
+			seen = append(seen, ledger.AccountSeen{Account: *a})
+		case r.fresh[a.Login]:
+			seen = append(seen, ledger.AccountSeen{Account: *a, VerifiedAt: now})
+		}
+	}
+	return seen
 }
 
 // exit says how the program ends after this report.

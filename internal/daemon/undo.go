@@ -37,7 +37,7 @@ func (r *run) takeBack(ctx context.Context) (*Report, error) {
 	if r.journal, err = r.applied(ctx, r.undoes); err != nil {
 		return nil, err
 	}
-	side, err := r.readPPMS(ctx)
+	side, err := r.readPPMS(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +49,9 @@ func (r *run) takeBack(ctx context.Context) (*Report, error) {
 		if err := r.ledger.HoldPlan(ctx, r.id, report.Plan, r.Now()); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.ledger.SaveAccounts(ctx, r.seen(side, &report.Plan, r.Now())); err != nil {
+		return nil, err
 	}
 	err = r.write(ctx, report)
 	memory, failure := r.ledger.Memory(context.WithoutCancel(ctx), r.Now())

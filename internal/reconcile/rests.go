@@ -1,0 +1,60 @@
+package reconcile
+
+// RestsOn lists the accounts, in the order of the input, on whose records a plan rests. What a run knows of them must have been
+// read in that run, not remembered from an earlier one:
+//
+//   - those that would be written;
+//   - those that would be linked, and those that are said not to be the person's: who is who is decided once;
+//   - those that hold an address which somebody else is to have.
+//
+// Everything else that the plan says is that something need not be done, and a record that changed meanwhile is found when its
+// turn comes.
+func RestsOn(in Input, plan *Plan, seen *Observations) []string {
+	keys := map[Key]bool{}
+	for _, changes := range [][]Change{plan.Changes, plan.Withheld} {
+		for i := range changes {
+			keys[KeyOf(changes[i].Login)] = true
+		}
+	}
+	for i := range seen.Linked {
+		keys[KeyOf(seen.Linked[i].Login)] = true
+	}
+	taken := map[Key]bool{} // who cannot have their address
+	for i := range plan.Issues {
+		switch issue := &plan.Issues[i]; issue.Kind { //nolint:exhaustive // the others rest on lists, rights or the directory
+		case IdentityMismatch:
+			keys[KeyOf(issue.Login)] = true
+		case EmailTaken:
+			taken[KeyOf(issue.Login)] = true
+		}
+	}
+	addresses := in.addressesOf(taken)
+	var logins []string
+	for i := range in.PPMS.Accounts {
+		a := &in.PPMS.Accounts[i]
+		if key := KeyOf(a.Login); keys[key] || taken[key] || len(addresses) > 0 && addresses[loose(a.Fields[Email])] {
+			logins = append(logins, a.Login)
+		}
+	}
+	return logins
+}
+
+// addressesOf are the e-mail addresses that the directory has of these people.
+func (in *Input) addressesOf(people map[Key]bool) map[string]bool {
+	if len(people) == 0 {
+		return nil
+	}
+	addresses := map[string]bool{}
+	for i := range in.Directory.People {
+		p := &in.Directory.People[i]
+		if !people[KeyOf(p.Login)] {
+			continue
+		}
+		for _, email := range p.Fields[Email] {
+			if email = loose(email); email != "" {
+				addresses[email] = true
+			}
+		}
+	}
+	return addresses
+}
