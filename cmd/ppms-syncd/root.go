@@ -82,7 +82,8 @@ func (p *program) root() *cobra.Command {
 	oneOf(root, flags, &p.logFormat, "log-format", "form of the log (default: log.format of the configuration)", "json", "console")
 	root.AddCommand(
 		p.serveCommand(), p.planCommand(), p.applyCommand(), p.explainCommand(), p.checkCommand(), p.historyCommand(), p.approveCommand(),
-		p.linkCommand(), p.unlinkCommand(), p.holdCommand(), p.releaseCommand(), p.undoCommand(), p.forgetCommand(), p.backupCommand(), p.configCommand(), p.simCommand(), p.demoCommand(), p.versionCommand(),
+		p.linkCommand(), p.unlinkCommand(), p.holdCommand(), p.releaseCommand(), p.undoCommand(), p.forgetCommand(), p.backupCommand(), p.ppmsCommand(),
+		p.configCommand(), p.simCommand(), p.demoCommand(), p.versionCommand(),
 	)
 	strict(root)
 	return root

@@ -293,7 +293,7 @@ func what(c *reconcile.Change) string {
 		return fmt.Sprintf("%s from %s to %s", c.SystemName, word(*c.From), c.To)
 	case reconcile.UpdateUser:
 		return fieldChanges(c)
-	case reconcile.NewUser:
+	case reconcile.NewUser, reconcile.NewGroup, reconcile.CreateOrder:
 	}
 	var parts []string
 	for f := range reconcile.Field(reconcile.NumFields) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -51,23 +52,26 @@ func (r *run) settleDoubt(ctx context.Context, e *ledger.Entry) error {
 	case err != nil:
 		return fmt.Errorf("the %s of %s by run %d is in doubt and could not be settled: %w", c.Kind, c.Login, e.Run, err)
 	}
+	found.detail = cmp.Or(found.detail, "settled by a later run")
 	log.Warn("write in doubt settled", zap.String("outcome", string(found.outcome)), zap.String("detail", found.detail))
 	return r.ledger.Settle(ctx, e.ID, found.outcome, found.detail, r.Now())
 }
 
 // stateOf compares a change with what PPMS has now. An error means that PPMS did not say.
 func (r *run) stateOf(ctx context.Context, c *reconcile.Change) (found finding, err error) {
-	if c.Kind == reconcile.SetRight {
+	switch c.Kind {
+	case reconcile.SetRight:
 		found, err = rightState(ctx, r.reader, c)
-	} else {
+	case reconcile.NewGroup:
+		found, err = groupState(ctx, r.reader, c)
+	case reconcile.CreateOrder:
+		found, err = orderState(ctx, r.reader, c)
+	case reconcile.NewUser, reconcile.UpdateUser:
 		var now ppms.User
 		var exists bool
 		if now, exists, err = r.reader.User(ctx, c.Login); err == nil {
 			found = userState(c, &now, exists)
 		}
-	}
-	if err == nil && found.detail == "" {
-		found.detail = "settled by a later run"
 	}
 	return found, err
 }

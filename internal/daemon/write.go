@@ -26,9 +26,11 @@ const (
 type pen struct {
 	*run
 	report   *Report
-	failures int             // in a row
-	broken   error           // the ledger failed: nothing more may be sent
-	missing  map[string]bool // logins whose newuser was not applied
+	failures int               // in a row
+	broken   error             // the ledger failed: nothing more may be sent
+	missing  map[string]bool   // logins whose newuser was not applied
+	byHand   bool              // of the toolbox
+	also     map[string]string // sent with a newuser, and neither journalled nor read back: a password
 	step     func()
 }
 
@@ -129,6 +131,7 @@ func (p *pen) user(ctx context.Context, c *reconcile.Change) {
 		return
 	}
 	fields := sent(c)
+	maps.Copy(fields, p.also)
 	if c.Kind == reconcile.NewUser {
 		err = p.writer.NewUser(ctx, c.Login, fields)
 	} else {
@@ -274,7 +277,7 @@ func (p *pen) intend(ctx context.Context, c *reconcile.Change) (int64, bool) {
 // settle journals what became of it. Of what does not stick it is counted how often that was seen.
 func (p *pen) settle(ctx context.Context, c *reconcile.Change, entry int64, f finding) {
 	ctx = context.WithoutCancel(ctx)
-	if p.undoes == 0 && len(f.missed) > 0 { // nobody does an undo again
+	if p.undoes == 0 && !p.byHand && len(f.missed) > 0 { // nobody does an undo again
 		stuck, last := reconcile.Missed(c, f.missed, p.stuck, p.id, p.Now())
 		if err := p.ledger.Stick(ctx, stuck); err != nil {
 			p.broken = err

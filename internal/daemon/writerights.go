@@ -70,7 +70,7 @@ func (p *pen) rightsOf(ctx context.Context, changes []*reconcile.Change) (out []
 // and none are taken for the same.
 func staleRight(c *reconcile.Change, have reconcile.Level) string {
 	from, _ := reconcile.ParseLevel(*c.From)
-	if have == reconcile.Superuser {
+	if have == reconcile.Superuser && from != reconcile.Superuser { // no plan has S, only a person who asks for it
 		return "it is S by now"
 	}
 	if have == from || from == reconcile.Deactivated && have == reconcile.None {
@@ -93,7 +93,12 @@ func (p *pen) right(ctx context.Context, c *reconcile.Change) (posted, bool) {
 		return posted{}, false
 	}
 	level, _ := reconcile.ParseLevel(c.To)
-	err := p.writer.SetRight(ctx, c.Login, c.System, level)
+	var err error
+	if level == reconcile.Superuser { // likewise
+		err = p.writer.MakeSuperuser(ctx, c.Login, c.System)
+	} else {
+		err = p.writer.SetRight(ctx, c.Login, c.System, level)
+	}
 	switch ppms.FateOf(err) {
 	case ppms.NeverSent:
 		p.settle(ctx, c, entry, finding{outcome: reconcile.NotSent, detail: err.Error()})

@@ -26,6 +26,7 @@ func own(ctx context.Context, tx *sql.Tx, run int64, c *reconcile.Change, at tim
 		return ownRight(ctx, tx, run, c, at)
 	case reconcile.UpdateUser:
 		return ownState(ctx, tx, c, at)
+	case reconcile.NewGroup, reconcile.CreateOrder: // by hand only
 	}
 	return nil
 }

@@ -17,6 +17,10 @@ const (
 	NewUser    Kind = "newuser"
 	UpdateUser Kind = "updateuser"
 	SetRight   Kind = "setright"
+
+	// These are written by people only, and stand in no plan.
+	NewGroup    Kind = "newgroup"
+	CreateOrder Kind = "createorder"
 )
 
 // Value is a field before and after. From is nil for a new user, who has no before.
@@ -114,6 +118,7 @@ func (c *Change) Guard() Guard {
 		if c.Fields[ActiveField].To == "false" {
 			return Deactivations
 		}
+	case NewGroup, CreateOrder: // in no plan
 	}
 	return Updates
 }
@@ -283,6 +288,7 @@ func summarise(changes []Change, issues []Issue) Summary {
 			s.UpdateUser++
 		case SetRight:
 			s.SetRight++
+		case NewGroup, CreateOrder: // in no plan
 		}
 		if guard := changes[i].Guard(); guard == Deactivations {
 			s.Deactivations++

@@ -63,7 +63,7 @@ func (c *Change) about(field string) (from, to string) {
 			from = *v.From
 		}
 		return from, v.To
-	case NewUser:
+	case NewUser, NewGroup, CreateOrder:
 	}
 	return "", c.ID()
 }

@@ -210,7 +210,7 @@ func (c *Change) Touches() []string {
 		return []string{SystemField(c.System)}
 	case UpdateUser:
 		return slices.Sorted(maps.Keys(c.Fields))
-	case NewUser:
+	case NewUser, NewGroup, CreateOrder:
 	}
 	return []string{""}
 }

@@ -1,0 +1,421 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/ppms"
+	"ppms-syncd/internal/reconcile"
+	"ppms-syncd/internal/secret"
+)
+
+// The toolbox's writes are a person's, made through this program instead of PPMS's pages: they are journalled as manual, make no
+// link, and count as staff's. Like those of a run they are read before, journalled before they are sent, and read back.
+
+// manual is one write by hand, up to the question whether to do it.
+type manual struct {
+	*pen
+	close func()
+}
+
+// byHand makes ready for a write: nobody else may be writing, and the ledger has a run of its own for it.
+func (a *App) byHand(ctx context.Context) (*manual, error) {
+	unlock, err := a.lockRun()
+	if err != nil {
+		return nil, err
+	}
+	options, err := a.pumapi()
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	r := &run{App: a}
+	if r.writer, err = ppms.NewWriter(options); err != nil {
+		unlock()
+		return nil, err
+	}
+	r.reader = r.writer.Reader
+	if r.ledger, err = a.openLedger(ctx); err != nil {
+		unlock()
+		return nil, err
+	}
+	p := &pen{run: r, report: &Report{}, missing: map[string]bool{}, byHand: true, step: func() {}}
+	return &manual{p, func() { r.close(); unlock() }}, nil
+}
+
+// confirm shows what would be written and asks. False without an error means that dry_run is set.
+func (a *App) confirm(what string, yes bool) (bool, error) {
+	p := &printer{out: a.Out, colour: a.Colour}
+	p.printf("%s\n", Harmless(what))
+	switch {
+	case p.err != nil:
+		return false, p.err
+	case a.Config.DryRun:
+		p.printf("dry_run is set in the configuration: nothing was written.\n")
+		return false, p.err
+	case yes, a.Ask != nil && a.Ask("Write this to PPMS?"):
+		return true, nil
+	case a.Ask == nil:
+		return false, usage("nothing was written: there is no terminal to ask on; give --yes")
+	}
+	return false, errors.New("nothing was written")
+}
+
+// do journals and writes one change, and says what became of it.
+func (m *manual) do(ctx context.Context, c *reconcile.Change, write func(ctx context.Context, c *reconcile.Change)) error {
+	c.Reason = "by hand"
+	id, err := m.ledger.BeginRun(ctx, ledger.Run{
+		Started: m.Now(), Mode: ledger.Manual, Policy: m.Config.Policy, ConfigHash: m.Config.Hash(), Actor: m.actor(),
+	})
+	if err != nil {
+		return err
+	}
+	m.id, m.report.Run = id, id
+	write(ctx, c)
+	m.report.Changes = []reconcile.Change{*c}
+	result := ledger.RunResult{Finished: m.Now(), Result: ledger.Success, Totals: m.report.totals()}
+	if c.Outcome != reconcile.Applied {
+		result.Result, result.Error = ledger.Partial, c.Detail
+	}
+	if err := errors.Join(m.broken, m.ledger.FinishRun(context.WithoutCancel(ctx), id, result)); err != nil {
+		return &ExitError{Code: ExitPartial, Err: err}
+	}
+	if c.Outcome != reconcile.Applied {
+		code := ExitFailed
+		if m.report.wrote {
+			code = ExitPartial
+		}
+		return &ExitError{Code: code, Err: fmt.Errorf("%s: %s", c.Outcome, c.Detail)}
+	}
+	p := &printer{out: m.Out, colour: m.Colour}
+	p.printf("Done, and read back%s. Journalled as run %d.\n", detailWord(c.Detail), id)
+	return p.err
+}
+
+func detailWord(detail string) string {
+	if detail == "" {
+		return ""
+	}
+	return " (" + harmless(detail) + ")"
+}
+
+// NewUserOptions are what a user is made of. Fields are named as in PUMAPI.
+type NewUserOptions struct {
+	Login        string
+	Fields       map[string]string
+	PasswordFile string // "" gives none: nobody can log in with one then
+	Yes          bool
+}
+
+// CreateUser makes a new user, after a look that there is none of that login, which PPMS would overwrite, and that PPMS knows the unit,
+// which it would create.
+func (a *App) CreateUser(ctx context.Context, o NewUserOptions) error {
+	return a.withPen(ctx, func(ctx context.Context, m *manual) error {
+		_, exists, err := m.reader.User(ctx, o.Login)
+		if err != nil {
+			return err
+		}
+		if exists {
+			return fmt.Errorf("PPMS has a user %q already, and would overwrite it", o.Login)
+		}
+		if err := m.knownUnit(ctx, o.Fields["unitlogin"]); err != nil {
+			return err
+		}
+		m.also = map[string]string{}
+		c := &reconcile.Change{Kind: reconcile.NewUser, Login: o.Login, Fields: map[string]reconcile.Value{}}
+		for name, value := range o.Fields {
+			if _, field := reconcile.FieldNamed(name); !field {
+				m.also[name] = value
+			} else if value != "" {
+				c.Fields[name] = reconcile.Value{To: value}
+			}
+		}
+		if o.PasswordFile != "" {
+			password, err := (secret.File{Path: o.PasswordFile, Dirs: []string{"."}}).Read()
+			if err != nil {
+				return fmt.Errorf("the password (--password-file): %w", err)
+			}
+			m.also["pwd"] = password.Reveal()
+		}
+		if ok, err := a.confirm("New user "+o.Login+": "+fieldsWord(c.Fields), o.Yes); !ok {
+			return err
+		}
+		return m.do(ctx, c, func(ctx context.Context, c *reconcile.Change) { m.users(ctx, []*reconcile.Change{c}) })
+	})
+}
+
+// withPen runs f with what it takes to write.
+func (a *App) withPen(ctx context.Context, f func(ctx context.Context, m *manual) error) error {
+	ctx, cancel := a.withTimeout(ctx)
+	defer cancel()
+	m, err := a.byHand(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	return timedOut(ctx, f(ctx, m))
+}
+
+func (m *manual) knownUnit(ctx context.Context, unit string) error {
+	units, err := m.reader.Groups(ctx, ppms.Any)
+	if err != nil || slices.Contains(units, unit) {
+		return err
+	}
+	return fmt.Errorf("PPMS has no group %q and would make one of that name; `ppms-syncd ppms groups` lists them, and `ppms-syncd ppms group create` "+
+		"makes one", unit)
+}
+
+func fieldsWord(fields map[string]reconcile.Value) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		parts = append(parts, name+": "+fields[name].To)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// GroupOptions are what a group is made of. Fields are named as in PUMAPI.
+type GroupOptions struct {
+	Unitlogin string
+	Fields    map[string]string
+	Yes       bool
+}
+
+// CreateGroup makes a new group, after a look that there is none of that name, which PPMS would overwrite.
+func (a *App) CreateGroup(ctx context.Context, o GroupOptions) error {
+	return a.withPen(ctx, func(ctx context.Context, m *manual) error {
+		_, exists, err := m.reader.Group(ctx, o.Unitlogin)
+		if err != nil {
+			return err
+		}
+		if exists {
+			return fmt.Errorf("PPMS has a group %q already, and would overwrite it", o.Unitlogin)
+		}
+		c := &reconcile.Change{Kind: reconcile.NewGroup, Login: o.Unitlogin, Fields: map[string]reconcile.Value{}}
+		for name, value := range o.Fields {
+			if value != "" {
+				c.Fields[name] = reconcile.Value{To: value}
+			}
+		}
+		if ok, err := a.confirm("New group "+o.Unitlogin+": "+fieldsWord(c.Fields), o.Yes); !ok {
+			return err
+		}
+		return m.do(ctx, c, m.newGroup)
+	})
+}
+
+func (m *manual) newGroup(ctx context.Context, c *reconcile.Change) {
+	m.send(ctx, c, func(ctx context.Context) error { return m.writer.NewGroup(ctx, c.Login, sent(c)) })
+}
+
+// send journals a change, sends it, and reads it back; for the kinds that only the toolbox writes.
+func (m *manual) send(ctx context.Context, c *reconcile.Change, write func(ctx context.Context) error) {
+	ctx, cancel := finish(ctx)
+	defer cancel()
+	entry, ok := m.intend(ctx, c)
+	if !ok {
+		return
+	}
+	answer := write(ctx)
+	switch ppms.FateOf(answer) {
+	case ppms.NeverSent:
+		m.settle(ctx, c, entry, finding{outcome: reconcile.NotSent, detail: answer.Error()})
+		return
+	case ppms.Rejected:
+		m.settle(ctx, c, entry, finding{outcome: reconcile.Refused, detail: answer.Error()})
+		return
+	case ppms.Confirmed, ppms.Unknown:
+	}
+	found, err := m.stateOf(ctx, c)
+	if err != nil {
+		found = finding{outcome: reconcile.InDoubt, detail: "it could not be read back: " + err.Error()}
+	}
+	m.settle(ctx, c, entry, found.after(answer))
+}
+
+// RightOptions say which right is set.
+type RightOptions struct {
+	Login, System, Level string
+	LowerSuperuser       bool // also where the login has S, which is never lowered unasked
+	Yes                  bool
+}
+
+// SetRight gives somebody a level on a system, or D to take it away.
+func (a *App) SetRight(ctx context.Context, o RightOptions) error {
+	level, ok := reconcile.ParseLevel(strings.ToUpper(o.Level))
+	if !ok {
+		return usage("%q is no level: it is D (deactivated), N (novice), A (autonomous) or S (superuser)", o.Level)
+	}
+	return a.withPen(ctx, func(ctx context.Context, m *manual) error {
+		box := &Toolbox{App: a, reader: m.reader}
+		system, err := box.system(ctx, o.System)
+		if err != nil {
+			return err
+		}
+		user, exists, err := m.reader.User(ctx, o.Login)
+		if err != nil {
+			return err
+		}
+		if !exists {
+			return fmt.Errorf("PPMS has no user %q", o.Login)
+		}
+		rights, err := m.reader.UserRights(ctx, user.Login)
+		if err != nil {
+			return err
+		}
+		have := rights[system]
+		switch {
+		case have == level:
+			p := &printer{out: a.Out, colour: a.Colour}
+			p.printf("%s has %s on system %d already: nothing to do.\n", user.Login, level, system)
+			return p.err
+		case have == reconcile.Superuser && !o.LowerSuperuser:
+			return fmt.Errorf("%s is a superuser (S) of system %d; --lower-superuser takes that away", user.Login, system)
+		}
+		from := have.String()
+		c := &reconcile.Change{Kind: reconcile.SetRight, Login: user.Login, System: system, From: &from, To: level.String()}
+		inactive := ""
+		if !user.Active {
+			inactive = " (an inactive user)"
+		}
+		if ok, err := a.confirm(fmt.Sprintf("%s%s on system %d: %s → %s", user.Login, inactive, system, word(from), level), o.Yes); !ok {
+			return err
+		}
+		return m.do(ctx, c, func(ctx context.Context, c *reconcile.Change) { m.rights(ctx, []*reconcile.Change{c}) })
+	})
+}
+
+// OrderOptions are what an order is made of.
+type OrderOptions struct {
+	Service, Login, Quantity string
+	Project                  string
+	Accepted, Completed      bool
+	CompletedAt              string // YYYY-MM-DD hh:mm:ss in the facility's time zone
+	Comments, StaffComments  string
+	Bcode                    string
+	Yes                      bool
+}
+
+func (o *OrderOptions) order(zone *time.Location) (ppms.NewOrder, error) {
+	quantity, err := ppms.ParseDecimal(o.Quantity)
+	if err != nil {
+		return ppms.NewOrder{}, usage("--quantity: %w", err)
+	}
+	order := ppms.NewOrder{
+		Service: o.Service, Login: o.Login, Quantity: quantity, Project: o.Project, Accepted: o.Accepted, Completed: o.Completed,
+		Comments: o.Comments, StaffComments: o.StaffComments, Bcode: o.Bcode,
+	}
+	if o.CompletedAt != "" {
+		if order.CompletedAt, err = time.ParseInLocation(time.DateTime, o.CompletedAt, zone); err != nil {
+			return order, usage("--completed-at %q is not of the form 2026-03-31 17:00:00", o.CompletedAt)
+		}
+	}
+	if o.Completed && !o.Accepted || order.CompletedAt != (time.Time{}) && !o.Completed {
+		return order, usage("PPMS completes only an order that is accepted: give --accepted with --completed, and both with --completed-at")
+	}
+	return order, nil
+}
+
+// CreateOrder places an order. What createorder answers is recorded nowhere, so that the orders are read before and after.
+func (a *App) CreateOrder(ctx context.Context, o OrderOptions) error {
+	order, err := o.order(a.Config.Pumapi().Location)
+	if err != nil {
+		return err
+	}
+	return a.withPen(ctx, func(ctx context.Context, m *manual) error {
+		_, exists, err := m.reader.User(ctx, o.Login)
+		if err != nil {
+			return err
+		}
+		if !exists {
+			return fmt.Errorf("PPMS has no user %q", o.Login)
+		}
+		last, err := lastOrder(ctx, m.reader)
+		if err != nil {
+			return err
+		}
+		c := &reconcile.Change{Kind: reconcile.CreateOrder, Login: o.Login, Fields: map[string]reconcile.Value{
+			"serviceid": {To: o.Service}, "quantity": {To: o.Quantity}, afterOrder: {To: strconv.Itoa(last)},
+		}}
+		if ok, err := a.confirm(fmt.Sprintf("New order for %s: %s of service %s", o.Login, o.Quantity, o.Service), o.Yes); !ok {
+			return err
+		}
+		return m.do(ctx, c, func(ctx context.Context, c *reconcile.Change) {
+			m.send(ctx, c, func(ctx context.Context) error { return m.writer.CreateOrder(ctx, order) })
+		})
+	})
+}
+
+// afterOrder is what the journal keeps of a createorder so that it can be found later: the highest ref there was before.
+const afterOrder = "after_order"
+
+func lastOrder(ctx context.Context, reader *ppms.Reader) (last int, err error) {
+	orders, err := reader.Orders(ctx)
+	for i := range orders {
+		last = max(last, orders[i].Ref)
+	}
+	return last, err
+}
+
+// orderState looks for an order that came after those before, of this service and quantity. Whether PPMS names the user by login or by
+// name is not known, so that it cannot tell two people apart who ordered the same in this moment.
+func orderState(ctx context.Context, reader *ppms.Reader, c *reconcile.Change) (finding, error) {
+	after, err := strconv.Atoi(c.Fields[afterOrder].To)
+	if err != nil {
+		return finding{}, err
+	}
+	quantity, err := ppms.ParseDecimal(c.Fields["quantity"].To)
+	if err != nil {
+		return finding{}, err
+	}
+	orders, err := reader.Orders(ctx)
+	if err != nil {
+		return finding{}, err
+	}
+	for i := range orders {
+		if orders[i].Ref <= after {
+			continue
+		}
+		lines, err := reader.OrderLines(ctx, orders[i].Ref)
+		if err != nil {
+			return finding{}, err
+		}
+		for j := range lines {
+			if lines[j].Service == c.Fields["serviceid"].To && lines[j].Quantity.Equal(quantity) {
+				return finding{outcome: reconcile.Applied, detail: fmt.Sprintf("order %d", orders[i].Ref)}, nil
+			}
+		}
+	}
+	return finding{outcome: reconcile.NotApplied, detail: "PPMS lists no such order"}, nil
+}
+
+// groupState compares a new group with what PPMS has.
+func groupState(ctx context.Context, reader *ppms.Reader, c *reconcile.Change) (finding, error) {
+	g, exists, err := reader.Group(ctx, c.Login)
+	if err != nil {
+		return finding{}, err
+	}
+	if !exists {
+		return finding{outcome: reconcile.NotApplied, detail: "PPMS does not have the group"}, nil
+	}
+	have := map[string]string{
+		"unitname": g.Name, "headname": g.HeadName, "heademail": g.HeadEmail, "unitbcode": g.Bcode, "department": g.Department,
+		"institution": g.Institution, "address": g.Address, "affiliation": g.Affiliation, "ext": strconv.FormatBool(g.External),
+	}
+	var other []string
+	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+		if want := c.Fields[name].To; have[name] != want {
+			other = append(other, fmt.Sprintf("%s is %q, not %q", name, have[name], want))
+		}
+	}
+	if other != nil {
+		return finding{outcome: reconcile.Applied, detail: "created, but PPMS has " + strings.Join(other, "; ")}, nil
+	}
+	return finding{outcome: reconcile.Applied}, nil
+}
