@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -466,48 +465,4 @@ func TestSlapdCommands(t *testing.T) {
 			}
 		})
 	}
-}
-
-// What a whole read costs beyond a bare loop over the pages.
-func BenchmarkSlapdRead(b *testing.B) {
-	s := slapdtest.StartSlapd(b, slapdtest.SlapdOptions{Entries: ldaptest.Generate(ldaptest.GenOptions{People: 50_000, Groups: 500, Nested: 50, Seed: 1})})
-	cfg := reads(b, s)
-	cfg.URLs, cfg.PageSize = []string{s.URL}, 1000
-	m := mapping(ldapsrc.RuleSource{Name: "when", When: condition(b, "'confocal-users' in groups && attr('employeeType') != 'guest'")})
-	for _, g := range []string{"imaging-all", "campus-all", "nmr-users"} {
-		m.Rules = append(m.Rules, ldapsrc.RuleSource{Name: g, Group: g})
-	}
-	m.Fields[reconcile.Unit] = value(b, "'em-users' in groups ? 'emlab' : attr('ou')")
-	b.Run("bare", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			conn, err := ldap.DialURL(s.URL)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if err := conn.Bind(s.ReaderDN, s.ReaderPassword); err != nil {
-				b.Fatal(err)
-			}
-			for _, q := range []struct {
-				base, filter string
-				attributes   []string
-			}{
-				{groupBase, cfg.Groups.Filter, []string{"cn", "member"}},
-				{peopleBase, cfg.Users.Filter, []string{"uid", "sn", "givenName", "mail", "telephoneNumber", "ou", "employeeType", "entryUUID"}},
-			} {
-				if _, err := conn.SearchWithPaging(ldap.NewSearchRequest(q.base, ldap.ScopeWholeSubtree, 0, 0, 0, false, q.filter, q.attributes, nil), 1000); err != nil {
-					b.Fatal(err)
-				}
-			}
-			_ = conn.Close()
-		}
-	})
-	b.Run("read", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if n := len(mustRead(b, cfg, m, ldapsrc.Request{}).Directory.People); n != 50_000 {
-				b.Fatal(n)
-			}
-		}
-	})
 }
