@@ -35,7 +35,12 @@ func (s *session) bind(ctx context.Context) error {
 		err = s.conn.UnauthenticatedBind("")
 	}
 	if err != nil {
-		return failed(ctx, "binding ("+string(b.Method)+")", err)
+		failure := failed(ctx, "binding ("+string(b.Method)+")", err)
+		if _, answered := result(err); !answered && b.Method == External && ctx.Err() == nil {
+			// Since TLS 1.3 a server can refuse a certificate only after the handshake, and many then just hang up.
+			failure.Do = "look whether the server trusts the authority of ldap.tls.cert_file, and into its log"
+		}
+		return failure
 	}
 	return s.whoAmI()
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,10 +52,11 @@ func listen(tb testing.TB, serve func(net.Conn)) (url string) {
 }
 
 // record reads the directory once through a wire that keeps what the server says.
-func record(tb testing.TB, cfg ldapsrc.Config, m ldapsrc.Mapping) (all recording, people int) {
+func record(tb testing.TB, cfg ldapsrc.Config, m ldapsrc.Mapping) (recording, int) {
 	tb.Helper()
 	server := strings.TrimPrefix(cfg.URLs[0], "ldap://")
 	var mu sync.Mutex
+	var all recording
 	cfg.URLs = []string{listen(tb, func(client net.Conn) {
 		up, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", server)
 		if err != nil {
@@ -91,7 +93,7 @@ func record(tb testing.TB, cfg ldapsrc.Config, m ldapsrc.Mapping) (all recording
 	n := len(mustRead(tb, cfg, m, ldapsrc.Request{}).Directory.People)
 	mu.Lock()
 	defer mu.Unlock()
-	return all, n
+	return slices.Clone(all), n // the goodbye may still come in
 }
 
 // replay answers each request with the next piece of the recording, and hangs up after so many bytes.

@@ -72,6 +72,43 @@ func TestDNKeyAgreesWithTheLibrary(t *testing.T) {
 	})
 }
 
+// Whatever two names are: what the library calls equal has one key, and what is below something has a key that says so. The short
+// way to a key and the long one, which a blank leads to, agree.
+func FuzzDNKey(f *testing.F) {
+	for _, dn := range []string{"uid=jdoe,ou=people,dc=example,dc=org", `cn=Doe\, John+uid=j,dc=org`, "cn=#0401ff", `cn=\ff,c=CH`, "cn=ß ,o=\u0130", "", "cn=a=b;o=x"} {
+		f.Add(dn, strings.ToUpper(dn))
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		ka, err := dnKey(a)
+		if err != nil {
+			return
+		}
+		if under, err := dnKey("cn=x," + a); ka != "" && (err != nil || !below(under, ka)) {
+			t.Fatalf("cn=x,%q has the key %q, %v, which is not below %q", a, under, err, ka)
+		}
+		if plain(a) {
+			if long, err := dnKey(strings.ReplaceAll(a, ",", " , ") + " "); err != nil || long != ka {
+				t.Fatalf("%q has the keys %q and %q, %v", a, ka, long, err)
+			}
+		}
+		kb, err := dnKey(b)
+		if err != nil {
+			return
+		}
+		da, errA := ldap.ParseDN(a)
+		db, errB := ldap.ParseDN(b)
+		if errA != nil || errB != nil {
+			t.Fatalf("%q: %v; %q: %v", a, errA, b, errB)
+		}
+		if da.EqualFold(db) && ka != kb {
+			t.Fatalf("%q and %q are equal, but not %q and %q", a, b, ka, kb)
+		}
+		if ka == kb && len(da.RDNs) != len(db.RDNs) {
+			t.Fatalf("%q and %q have one key %q", a, b, ka)
+		}
+	})
+}
+
 func TestBelow(t *testing.T) {
 	t.Parallel()
 	key := func(dn string) string {

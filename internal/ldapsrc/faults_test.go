@@ -106,6 +106,8 @@ func TestIncompleteReads(t *testing.T) {
 		{name: "paging control lost on page 2", faults: people(2, ldaptest.DropPaging()), want: []string{"page 2 came without the paging control"}},
 		{name: "paging control lost on page 1", faults: people(1, ldaptest.DropPaging()), want: []string{"exactly one page"}},
 		{name: "reference", faults: people(2, ldaptest.Reference("ldap://other.example.org/ou=x,dc=example,dc=org??sub")), want: []string{"on another server", "ou=x", "ldap.referrals"}},
+		{name: "reference among the groups", faults: []ldaptest.Fault{{Base: groupBase, Filter: "groupOfNames", Do: ldaptest.Reference("ldap://other.example.org/ou=x")}}, want: []string{"the search for groups", "on another server"}},
+		{name: "reference while reading the base", faults: []ldaptest.Fault{{Base: peopleBase, Filter: "objectClass=*", Do: ldaptest.Reference("ldap://other.example.org/ou=x")}}, want: []string{"ldap.users.base", "on another server"}},
 		{
 			name: "another reference than the allowed", faults: people(2, ldaptest.Reference("ldap://other.example.org/ou=y??sub")),
 			change: func(c *ldapsrc.Config) { c.Referrals = []string{"ldap://other.example.org/ou=x"} }, want: []string{"ou=y"},
@@ -115,6 +117,11 @@ func TestIncompleteReads(t *testing.T) {
 		{name: "no stable id", faults: people(1, ldaptest.Withhold(uidDN("p03"), "entryUUID")), want: []string{uidDN("p03"), "0 values of entryUUID"}},
 		{name: "no attributes at all", faults: people(0, ldaptest.Withhold("", "entryUUID")), want: []string{"0 values of entryUUID", "may not see it"}},
 		{name: "entry twice", faults: people(2, ldaptest.Duplicate(uidDN("p13"))), want: []string{"have the same entryUUID"}},
+		{name: "entry twice, in another case", faults: people(2, again(uidDN("p13"))), want: []string{"have the same entryUUID"}},
+		{name: "entry on two pages", faults: people(3, again(uidDN("p13"))), want: []string{"have the same entryUUID"}},
+		{name: "group twice, in another case", faults: []ldaptest.Fault{{Base: groupBase, Filter: "groupOfNames", Do: again(cnDN("users"))}}, want: []string{"came twice"}},
+		{name: "attribute in two parts", faults: []ldaptest.Fault{{Base: groupBase, Filter: "groupOfNames", Do: halve("member", "MEMBER")}}, want: []string{"MEMBER of " + cnDN("users") + " came twice"}},
+		{name: "attribute in two parts, of a person", faults: people(2, halve("mail", "mail")), want: []string{"mail of " + uidDN("p10") + " came twice"}},
 		{name: "group twice", faults: []ldaptest.Fault{{Base: groupBase, Do: ldaptest.Duplicate(cnDN("users"))}}, want: []string{"came twice"}},
 		{name: "garbage", faults: people(2, ldaptest.Garbage()), want: []string{"no LDAP"}},
 		{name: "huge length", faults: people(2, ldaptest.HugeLength()), want: []string{"2147483647 bytes"}},
@@ -123,6 +130,7 @@ func TestIncompleteReads(t *testing.T) {
 		{name: "base is another entry", faults: []ldaptest.Fault{{Base: groupBase, Filter: "objectClass=*", Do: ldaptest.Rename(groupBase, "ou=other")}}, want: []string{"ldap.groups.base", "another entry"}},
 		{name: "wrong base", change: func(c *ldapsrc.Config) { c.Users.Base = "ou=poeple,dc=example,dc=org" }, want: []string{"ldap.users.base", "ou=poeple", "does not exist"}},
 		{name: "wrong group base", change: func(c *ldapsrc.Config) { c.Groups.Base = "ou=gruops,dc=example,dc=org" }, want: []string{"ldap.groups.base", "does not exist"}},
+		{name: "size limit at the end of a page", server: func(o *ldaptest.Options) { o.SizeLimit = 20 }, want: []string{"size limit"}},
 		{name: "server's size limit over all pages", server: func(o *ldaptest.Options) { o.SizeLimit = 25 }, want: []string{"page 3", "size limit"}},
 		{name: "canary missing", faults: people(0, ldaptest.Hide(uidDN("p33"))), change: func(c *ldapsrc.Config) { c.Canaries = []string{"UID=p33, " + peopleBase} }, want: []string{"the canary UID=p33", "did not come back"}},
 		{name: "canary without mail", faults: people(0, ldaptest.Withhold(uidDN("p33"), "mail")), change: func(c *ldapsrc.Config) { c.Canaries = []string{uidDN("p33")} }, want: []string{"without email"}},
@@ -143,6 +151,35 @@ func TestIncompleteReads(t *testing.T) {
 			}
 			mustFail(t, cfg, mapping(), append(c.want, url)...)
 		})
+	}
+}
+
+// again sends an entry once more, with its name in capitals, whichever page it belongs to.
+func again(dn string) ldaptest.Do {
+	return func(r *ldaptest.Reply) {
+		for _, e := range r.All {
+			if e.DN == dn {
+				e.DN = strings.ToUpper(dn)
+				r.Entries = append(slices.Clip(r.Entries), e)
+			}
+		}
+	}
+}
+
+// halve sends the last value of an attribute by itself, under a name of its own.
+func halve(attribute, as string) ldaptest.Do {
+	return func(r *ldaptest.Reply) {
+		r.Entries = slices.Clone(r.Entries)
+		for i := range r.Entries {
+			attrs := slices.Clone(r.Entries[i].Attrs)
+			for j, a := range attrs {
+				if n := len(a.Values) - 1; a.Name == attribute && n >= 0 {
+					attrs[j].Values = a.Values[:n]
+					attrs = append(attrs, ldaptest.Attr{Name: as, Values: a.Values[n:]})
+				}
+			}
+			r.Entries[i].Attrs = attrs
+		}
 	}
 }
 

@@ -48,12 +48,14 @@ func TestRangesThatDoNotAddUp(t *testing.T) {
 	at := func(base string, change func(a *ldaptest.Attr)) ldaptest.Fault {
 		return ldaptest.Fault{Base: base, Filter: "(objectClass=", Times: 2, Do: func(r *ldaptest.Reply) {
 			r.Entries = slices.Clone(r.Entries)
-			attrs := slices.Clone(r.Entries[0].Attrs)
-			for i := range attrs {
-				attrs[i].Values = slices.Clone(attrs[i].Values)
-				change(&attrs[i])
+			for i := range r.Entries {
+				attrs := slices.Clone(r.Entries[i].Attrs)
+				for j := range attrs {
+					attrs[j].Values = slices.Clone(attrs[j].Values)
+					change(&attrs[j])
+				}
+				r.Entries[i].Attrs = attrs
 			}
-			r.Entries[0].Attrs = attrs
 		}}
 	}
 	// rewrite changes the second piece.
@@ -71,6 +73,18 @@ func TestRangesThatDoNotAddUp(t *testing.T) {
 		{"no range", rewrite(func(a *ldaptest.Attr) { a.Name = "member" }), "no range any more"},
 		{"a range that is none", rewrite(func(a *ldaptest.Attr) { a.Name = "member;range=a-b" }), "only a part"},
 		{"a range of something else", rewrite(func(a *ldaptest.Attr) { a.Name = "owner;range=0-9" }), "only a part"},
+		{"the list has become shorter", rewrite(func(a *ldaptest.Attr) { a.Name, a.Values = "member;range=9-*", []string{uidDN("p20")} }), "changed meanwhile"},
+		{"it begins again", rewrite(func(a *ldaptest.Attr) { a.Name = "member;range=0-9" }), "from 0 on instead of 9"},
+		{"the first part is empty", at(groupBase, func(a *ldaptest.Attr) {
+			if a.Name == "member;range=0-9" {
+				a.Name, a.Values = "member;range=0-*", nil
+			}
+		}), "the first part"},
+		{"values beside the range", at(groupBase, func(a *ldaptest.Attr) {
+			if a.Name == "member" && len(a.Values) == 0 {
+				a.Values = []string{uidDN("p99")}
+			}
+		}), "beside"},
 		{"the group is gone", ldaptest.Fault{Base: cnDN("large"), Do: ldaptest.Empty()}, "0 entries"},
 		{"an error", ldaptest.Fault{Base: cnDN("large"), Do: ldaptest.Result(51)}, "busy"},
 		{"cut", ldaptest.Fault{Base: cnDN("large"), Do: ldaptest.Cut(40)}, "connection was lost"},

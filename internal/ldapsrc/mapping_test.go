@@ -3,9 +3,13 @@ package ldapsrc
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
+	"github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
@@ -231,6 +235,60 @@ func TestPeopleDoNotMix(t *testing.T) {
 }
 
 // A directory of 50,000 people in 1,000 groups, 100 of which hold groups.
+// Whatever an entry has: it is an error of the read, or a person whose values are clean text, and the same one whatever the order
+// of the attributes. Nobody is disabled by what could not be understood.
+func FuzzPerson(f *testing.F) {
+	f.Add("uid=p0,ou=people,dc=org", "id", "p0", "Doe", " j@example.org", "514", "0", "513")
+	f.Add("uid=\xff", "", "\x00", "", "\xff", "x", "9223372036854775808", "-1")
+	profile := Profiles()["active-directory"]
+	cfg := Config{Users: UserSearch{ID: "id", Disabled: must(CompileCondition(profile.Disabled))}, Kind: profile.Kind, Groups: profile.Groups}
+	cfg.Groups.Base, cfg.Now = "dc=org", func() time.Time { return time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) }
+	m := Mapping{Login: Attribute("uid"), Rules: []RuleSource{{Name: "r", When: must(CompileCondition("attrs('mail').exists(x, x.startsWith('j')) || dn.contains('p')"))}}}
+	m.Fields[reconcile.Lname], m.Fields[reconcile.Email] = Attribute("sn"), must(CompileValue("attrs('mail')"))
+	m.Fields[reconcile.Unit] = must(CompileValue("'lab' in groups ? 'smith' : attr('sn').split('-')[0]"))
+	f.Fuzz(func(t *testing.T, dn, id, uid, sn, mail, control, expires, primary string) {
+		attributes := []*ldap.EntryAttribute{
+			{Name: "id", Values: []string{id}},
+			{Name: "UID", Values: []string{uid, sn}},
+			{Name: "sn", Values: []string{sn}},
+			{Name: "Mail", Values: []string{mail, uid}},
+			{Name: "userAccountControl", Values: []string{control}},
+			{Name: "accountExpires", Values: []string{expires}},
+			{Name: "primaryGroupID", Values: []string{primary}},
+		}
+		read := func() (reconcile.Person, error) {
+			g := &groupGraph{primary: profile.Kind.Primary}
+			if err := g.build(cfg.Groups); err != nil {
+				t.Fatal(err)
+			}
+			return newMapper(&cfg, &m, g).person(&entry{DN: dn, Attributes: attributes}, strings.ToLower(dn))
+		}
+		p, err := read()
+		slices.Reverse(attributes)
+		again, err2 := read()
+		if d := cmp.Diff(p, again); d != "" || (err == nil) != (err2 == nil) {
+			t.Fatalf("%v, %v: %s", err, err2, d)
+		}
+		if err != nil {
+			return
+		}
+		all := append(slices.Clone(p.Fields[:]), []string{p.ID})
+		if p.Login != "" {
+			all = append(all, []string{p.Login})
+		}
+		for _, values := range all {
+			for _, v := range values {
+				if v == "" || v != strings.TrimSpace(v) || !utf8.ValidString(v) {
+					t.Fatalf("%+v has %q", p, v)
+				}
+			}
+		}
+		if p.State != reconcile.Enabled && slices.ContainsFunc(p.Problems, func(s string) bool { return strings.HasPrefix(s, "disabled: ") }) {
+			t.Fatalf("%+v", p)
+		}
+	})
+}
+
 func BenchmarkMapping(b *testing.B) {
 	const people, groups = 50_000, 1000
 	m := Mapping{Login: Attribute("uid"), Create: must(CompileCondition("'g7' in groups"))}

@@ -155,6 +155,53 @@ func TestActiveDirectoryWithoutAccountRestrictions(t *testing.T) {
 	mustFail(t, adConfig(t, url), adMapping(), "has no userAccountControl", "let the reader see it")
 }
 
+// FreeIPA keeps preserved and staged users apart from the others. None of them comes back, and one whom it preserves is found
+// elsewhere by the id that is kept.
+func TestFreeIPA(t *testing.T) {
+	t.Parallel()
+	const base, accounts = "dc=ipa,dc=example,dc=org", "cn=accounts,dc=ipa,dc=example,dc=org"
+	folder := func(rdn, below string) ldaptest.Entry {
+		return ldaptest.Entry{DN: rdn + "," + below, Attrs: map[string][]string{"objectClass": {"nsContainer"}}}
+	}
+	user := func(uid, below string, more ...string) ldaptest.Entry {
+		e := person(uid, append([]string{"ipaUniqueID", "id-" + uid, "krbPasswordExpiration", "20200101000000Z"}, more...)...)
+		e.DN = "uid=" + uid + "," + below
+		return e
+	}
+	const users, groups, provisioning = "cn=users," + accounts, "cn=groups," + accounts, "cn=accounts,cn=provisioning," + base
+	group := func(cn string, members ...string) ldaptest.Entry {
+		return ldaptest.Entry{DN: "cn=" + cn + "," + groups, Attrs: map[string][]string{
+			"objectClass": {"groupOfNames", "nestedGroup", "ipaUserGroup"}, "cn": {cn}, "member": members,
+		}}
+	}
+	_, url := fake(t, ldaptest.Options{Entries: []ldaptest.Entry{
+		{DN: base, Attrs: map[string][]string{"objectClass": {"domain"}, "dc": {"ipa"}}},
+		folder("cn=accounts", base), folder("cn=users", accounts), folder("cn=groups", accounts),
+		folder("cn=provisioning", base), folder("cn=accounts", "cn=provisioning,"+base), folder("cn=deleted users", provisioning), folder("cn=staged users", provisioning),
+		user("anna", users), user("ben", users, "nsAccountLock", "TRUE"), user("cleo", users, "nsAccountLock", "FALSE", "krbPrincipalExpiration", "29991231235959Z"),
+		user("dan", users, "krbPrincipalExpiration", "20200101000000Z"),
+		user("preserved", "cn=deleted users,"+provisioning, "nsAccountLock", "TRUE"), user("staged", "cn=staged users,"+provisioning, "nsAccountLock", "TRUE"),
+		group("ipausers", "uid=anna,"+users, "uid=cleo,"+users, "uid=preserved,cn=deleted users,"+provisioning),
+		group("confocal", "cn=ipausers,"+groups),
+		{DN: "cn=hosts," + groups, Attrs: map[string][]string{"objectClass": {"groupOfNames", "ipaHostGroup"}, "cn": {"hosts"}}},
+	}})
+	cfg := config(url)
+	cfg.Users.Base, cfg.Groups.Base = users, groups
+	cfg = profiled(t, "freeipa", cfg)
+	r := mustRead(t, cfg, mapping(ldapsrc.RuleSource{Name: "confocal", Group: "confocal"}), ldapsrc.Request{
+		Missing: func([]reconcile.Person) []string { return []string{"id-preserved", "id-gone"} },
+	})
+	if d := cmp.Diff([]string{"anna confocal>ipausers", "ben disabled", "cleo confocal>ipausers", "dan disabled"}, summary(r)); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(map[string]reconcile.Lookup{"id-preserved": {DN: "uid=preserved,cn=deleted users," + provisioning}, "id-gone": {}}, r.Directory.Lookups); d != "" {
+		t.Error(d)
+	}
+	if r.Directory.Groups != 2 {
+		t.Errorf("%d groups", r.Directory.Groups)
+	}
+}
+
 func posixEntry(uid, gid string, more ...string) ldaptest.Entry {
 	return person(uid, append([]string{"objectClass", "posixAccount", "objectClass", "shadowAccount", "gidNumber", gid, "uidNumber", "1", "homeDirectory", "/"}, more...)...)
 }

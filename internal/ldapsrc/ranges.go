@@ -79,6 +79,9 @@ func (s *session) complete(ctx context.Context, e *ldap.Entry, attribute string)
 	if err != nil || !found || got.low != 0 || len(values) == 0 {
 		return doesNotAddUp(what, "%v", cause(err, "the first part does not begin with the first value"))
 	}
+	if beside := (*entry)(e).get(attribute); len(beside) > 0 {
+		return doesNotAddUp(what, "there are %d values beside the range", len(beside))
+	}
 	values = slices.Clone(values)
 	for open := got.open; !open; {
 		var more []string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -152,7 +153,8 @@ func (s *session) search(ctx context.Context, q query, controls ...ldap.Control)
 	return result, nil
 }
 
-// checkPage looks for what go-ldap lets pass: references and attributes of which only a range came.
+// checkPage looks for what go-ldap lets pass: references, attributes of which only a range came, and attributes in two parts, of
+// which we would see the first alone.
 func (s *session) checkPage(q query, result *ldap.SearchResult) error {
 	for _, ref := range result.Referrals {
 		if !s.refs.allow(ref) {
@@ -162,7 +164,10 @@ func (s *session) checkPage(q query, result *ldap.SearchResult) error {
 		s.log.Debug("ldap reference left unread", zap.String("reference", ref))
 	}
 	for _, e := range result.Entries {
-		for _, a := range e.Attributes {
+		for i, a := range e.Attributes {
+			if slices.ContainsFunc(e.Attributes[:i], func(b *ldap.EntryAttribute) bool { return strings.EqualFold(a.Name, b.Name) }) {
+				return incomplete("look at it with ldapsearch, and for a proxy in between", "%s: %s of %s came twice", q.what, a.Name, e.DN)
+			}
 			s, is, err := parseSpan(a.Name)
 			if err != nil || is && !strings.EqualFold(s.attribute, q.pieces) {
 				return incomplete("use an attribute with fewer values", "%s: %s of %s is only a part of the values", q.what, a.Name, e.DN)

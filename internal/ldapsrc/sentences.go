@@ -21,9 +21,8 @@ func sentence(err error) (reason, do string) {
 	if reason, do = netSentence(err); reason != "" {
 		return reason, do
 	}
-	e, ok := errors.AsType[*ldap.Error](err)
-	const lastOwn = 255 // from 200 on the codes are go-ldap's own
-	if !ok || e.ResultCode >= ldap.ErrorNetwork && e.ResultCode <= lastOwn {
+	e, ok := result(err)
+	if !ok {
 		return lostSentence(err)
 	}
 	reason, do = resultSentence(e.ResultCode)
@@ -40,6 +39,13 @@ func sentence(err error) (reason, do string) {
 		}
 	}
 	return reason + ")", do
+}
+
+// result is what the server answered, if it did. From 200 to 255 the codes are go-ldap's own.
+func result(err error) (*ldap.Error, bool) {
+	e, ok := errors.AsType[*ldap.Error](err)
+	const lastOwn = 255
+	return e, ok && (e.ResultCode < ldap.ErrorNetwork || e.ResultCode > lastOwn)
 }
 
 // lostSentence is for connections that ended, and for what the library could not read.

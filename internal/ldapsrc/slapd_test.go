@@ -179,6 +179,67 @@ func TestSlapdRefusals(t *testing.T) {
 	}
 }
 
+// A client certificate names the reader, over ldaps and StartTLS. slapd takes whom authz-regexp makes of its subject.
+func TestSlapdExternal(t *testing.T) {
+	t.Parallel()
+	const reader = "cn=reader,ou=services,dc=example,dc=org"
+	start := func(verify string) *slapdtest.Slapd {
+		return slapdtest.StartSlapd(t, slapdtest.SlapdOptions{
+			Entries: generated(730), Global: []string{"TLSVerifyClient " + verify, `authz-regexp "^cn=localhost$" "` + reader + `"`},
+		})
+	}
+	demands, tries, never := start("demand"), start("try"), start("never")
+	other, err := ldaptest.NewCerts(ldaptest.CertOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := t.TempDir()
+	for name, pem := range map[string][]byte{"crt": other.Cert, "key": other.Key} {
+		if err := os.WriteFile(filepath.Join(files, name), pem, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		server *slapdtest.Slapd
+		change func(*ldapsrc.Config)
+		want   []string // of an error; none if the reader gets in
+	}{
+		{name: "ldaps", server: demands},
+		{name: "StartTLS", server: demands, change: func(c *ldapsrc.Config) { c.URLs, c.StartTLS = []string{demands.URL}, true }},
+		{name: "server that does not insist", server: tries},
+		{
+			name: "certificate of another authority", server: demands,
+			change: func(c *ldapsrc.Config) {
+				c.TLS.CertFile, c.TLS.KeyFile = filepath.Join(files, "crt"), filepath.Join(files, "key")
+			},
+			want: []string{"binding (external)", "trusts the authority of ldap.tls.cert_file"},
+		},
+		{name: "server that asks for none", server: never, want: []string{"binding (external)", "ldap.bind.method"}},
+		{
+			name: "key of another certificate", server: demands, change: func(c *ldapsrc.Config) { c.TLS.KeyFile = filepath.Join(files, "key") },
+			want: []string{"ldap.tls.cert_file and key_file", "does not match"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := reads(t, c.server)
+			cfg.Bind = ldapsrc.Bind{Method: ldapsrc.External}
+			cfg.TLS.CertFile, cfg.TLS.KeyFile = c.server.CertFile, c.server.KeyFile
+			if c.change != nil {
+				c.change(&cfg)
+			}
+			if c.want != nil {
+				mustFail(t, cfg, mapping(), c.want...)
+				return
+			}
+			if r := mustRead(t, cfg, mapping(), ldapsrc.Request{}); len(r.Directory.People) != 730 || r.BoundAs != reader {
+				t.Errorf("got %d people as %s", len(r.Directory.People), r.BoundAs)
+			}
+		})
+	}
+}
+
 func TestSlapdExpiredCertificate(t *testing.T) {
 	t.Parallel()
 	s := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Cert: ldaptest.CertOptions{Expired: true}})
@@ -194,6 +255,36 @@ func TestSlapdSizeLimit(t *testing.T) {
 	for _, limits := range []string{"size=500", "size.soft=500 size.hard=soft", "size=unlimited size.prtotal=500"} {
 		s := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Entries: generated(730), ReaderLimits: limits})
 		mustFail(t, reads(t, s), mapping(), "limit", s.ReaderDN)
+	}
+}
+
+// One wide base for groups in several places, which list each other across them. Names are spelled as people do.
+func TestSlapdGroupsInSeveralPlaces(t *testing.T) {
+	t.Parallel()
+	const jane = `uid=jane+cn=Doe\, Jane,` + peopleBase
+	labs := func(cn string, members ...string) ldaptest.Entry {
+		g := groupOf(cn, members...)
+		g.DN = "cn=" + cn + ",ou=labs,dc=example,dc=org"
+		return g
+	}
+	s := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Entries: tree(
+		person("anna"), person("ben"), ldaptest.Entry{DN: jane, Attrs: person("jane", "cn", "Doe, Jane").Attrs},
+		ldaptest.Entry{DN: "ou=labs,dc=example,dc=org", Attrs: map[string][]string{"objectClass": {"organizationalUnit"}, "ou": {"labs"}}},
+		groupOf("confocal", "cn=smith,ou=labs,dc=example,dc=org", "cn=nobody"),
+		labs("smith", "UID=Anna, ou=people,dc=example,dc=org", `cn=doe\2C jane+uid=JANE,`+peopleBase, "cn=partners,ou=groups,dc=example,dc=org"),
+		groupOf("partners", uidDN("ben"), "CN=Smith,ou=Labs,dc=example,dc=org", "cn=elsewhere,ou=groups,dc=example,dc=com"),
+	)})
+	cfg := reads(t, s)
+	m := mapping(ldapsrc.RuleSource{Name: "confocal", Group: "confocal"})
+	for base, want := range map[string][]string{
+		"dc=example,dc=org":           {"anna confocal>smith", "ben confocal>smith>partners", "jane confocal>smith"},
+		"ou=labs,dc=example,dc=org":   {"anna", "ben", "jane"}, // the rule is suspended
+		"ou=groups,dc=example,dc=org": {"anna", "ben", "jane"}, // what is outside is no group, but somebody whom nobody knows
+	} {
+		cfg.Groups.Base = base
+		if d := cmp.Diff(want, summary(mustRead(t, cfg, m, ldapsrc.Request{}))); d != "" {
+			t.Errorf("%s: %s", base, d)
+		}
 	}
 }
 

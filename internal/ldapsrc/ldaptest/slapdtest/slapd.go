@@ -33,6 +33,7 @@ type Slapd struct {
 	URL, TLSURL              string // URL also takes StartTLS
 	LDAPI                    string // as OpenLDAP writes it, with %2F in the path; EXTERNAL binds of this process may read
 	CAFile                   string
+	CertFile, KeyFile        string // of the server, whose authority a client's certificate may have, too
 	ReaderDN, ReaderPassword string
 	AdminDN, AdminPassword   string
 
@@ -73,7 +74,7 @@ func (s *Slapd) write(o SlapdOptions) {
 	if err := ldaptest.WriteLDIF(&data, s.complete(o)); err != nil {
 		s.tb.Fatal(err)
 	}
-	s.CAFile = s.path("ca.crt")
+	s.CAFile, s.CertFile, s.KeyFile = s.path("ca.crt"), s.path("server.crt"), s.path("server.key")
 	for name, content := range map[string][]byte{
 		"ca.crt": certs.CA, "server.crt": certs.Cert, "server.key": certs.Key,
 		"slapd.conf": []byte(s.configuration(o)), "data.ldif": data.Bytes(),
