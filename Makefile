@@ -12,7 +12,7 @@ export CGO_ENABLED ?= 0
 
 .PHONY: help
 help: ## list the tasks
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## build bin/ppms-syncd, static
@@ -46,6 +46,10 @@ release: bin/nfpm bin/cyclonedx-gomod ## what is published: archives and package
 .PHONY: reproducible
 reproducible: bin/nfpm bin/cyclonedx-gomod ## a release made twice, compared byte for byte
 	scripts/reproducible
+
+.PHONY: test-prometheus
+test-prometheus: deps ## the metrics, alerts and dashboard, with a real Prometheus
+	$(GO) test -count=1 -run 'Metrics|Prometheus|Alerts|Queries|Listener' ./internal/daemon
 
 .PHONY: bench
 bench: ## the benchmarks, side by side

@@ -65,7 +65,7 @@ func (p *program) measured(f func(ctx context.Context, a *daemon.App) error) fun
 		if p.metricsFile == "" {
 			return f(ctx, a)
 		}
-		if a.Metrics, err = daemon.NewMetrics(a.Version); err != nil {
+		if err := a.Measure(ctx); err != nil {
 			return err
 		}
 		err = f(ctx, a)

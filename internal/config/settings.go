@@ -146,10 +146,10 @@ func (c *Config) Pumapi() Pumapi {
 	}
 }
 
-// Exposed says whether others can reach the listener and nothing protects it.
+// Exposed says whether others can reach the listener.
 func (h HTTP) Exposed() bool {
 	host, _, err := net.SplitHostPort(h.Listen)
-	return h.WebConfigFile == "" && (err != nil || !loopback(host))
+	return err != nil || !loopback(host)
 }
 
 // WebConfigFile is the path of http.web_config_file, looked up now; "" if there is none.

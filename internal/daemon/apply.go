@@ -56,7 +56,8 @@ func (a *App) Plan(ctx context.Context, o PlanOptions) error {
 }
 
 // plan is a run that has nothing to write with; a saved plan narrows it. Of another run it plans the undoing.
-func (a *App) plan(ctx context.Context, file *reconcile.Plan, undoes int64) (*Report, error) {
+func (a *App) plan(ctx context.Context, file *reconcile.Plan, undoes int64) (report *Report, err error) {
+	defer func() { a.Metrics.looked(report, err, a.Now()) }()
 	ctx, cancel := a.withTimeout(ctx)
 	defer cancel()
 	r, err := a.newPlanner(ctx)
@@ -65,8 +66,7 @@ func (a *App) plan(ctx context.Context, file *reconcile.Plan, undoes int64) (*Re
 	}
 	defer r.close()
 	r.file, r.undoes = file, undoes
-	report, err := r.do(ctx)
-	if err != nil {
+	if report, err = r.do(ctx); err != nil {
 		return nil, timedOut(ctx, err)
 	}
 	return report, nil
@@ -134,6 +134,7 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 	}
 	unlock, err := a.lockRun()
 	if err != nil {
+		a.Metrics.finished(skipped, nil, a.Now())
 		return err
 	}
 	defer unlock()
@@ -205,11 +206,9 @@ func (a *App) apply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan,
 	if mode == ledger.Undo {
 		r.undoes = file.Undoes
 	}
-	if err = a.recallMetrics(ctx, r.ledger); err == nil {
-		r.id, err = r.ledger.BeginRun(ctx, ledger.Run{
-			Started: r.Now(), Mode: mode, Policy: a.Config.Policy, ConfigHash: a.Config.Hash(), Actor: a.actor(), Undoes: r.undoes,
-		})
-	}
+	r.id, err = r.ledger.BeginRun(ctx, ledger.Run{
+		Started: r.Now(), Mode: mode, Policy: a.Config.Policy, ConfigHash: a.Config.Hash(), Actor: a.actor(), Undoes: r.undoes,
+	})
 	if err != nil {
 		a.Metrics.finished(ledger.Failed, nil, a.Now())
 		return nil, err
@@ -219,21 +218,38 @@ func (a *App) apply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan,
 	return report, errors.Join(err, r.conclude(ctx, report, err))
 }
 
-// recallMetrics fills in, once, what only the ledger knows.
-func (a *App) recallMetrics(ctx context.Context, l Ledger) error {
-	if a.Metrics == nil || a.Metrics.recalledOnce {
+// Measure makes the metrics of a one-shot run. A ledger that cannot be read is the run's to complain about: what it would tell stays
+// unknown.
+func (a *App) Measure(ctx context.Context) (err error) {
+	if a.Metrics, err = NewMetrics(a.Version); err != nil {
+		return err
+	}
+	l, err := a.readLedger(ctx)
+	if err == nil && l == nil {
+		a.Metrics.recalled(nil, time.Time{})
 		return nil
 	}
+	if err == nil {
+		err = errors.Join(a.recallMetrics(ctx, l), l.Close())
+	}
+	if err != nil {
+		a.Log.Warn("metrics lack what earlier runs did", zap.Error(err))
+	}
+	return nil
+}
+
+// recallMetrics fills in what only the ledger knows.
+func (a *App) recallMetrics(ctx context.Context, l Ledger) error {
 	const recent = 1000 // three weeks of runs every half an hour
 	runs, err := l.Runs(ctx, recent)
 	if err != nil {
 		return err
 	}
-	memory, err := l.Memory(ctx, a.Now())
+	view, _, err := l.View(ctx)
 	if err != nil {
 		return err
 	}
-	a.Metrics.recalled(runs, memory.Baseline)
+	a.Metrics.recalled(runs, view.At)
 	return nil
 }
 

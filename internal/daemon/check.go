@@ -84,6 +84,9 @@ func (a *App) checkConfig(c *checks) {
 	if a.Config.DryRun {
 		mode = "; dry_run is on, so that nothing is written to PPMS"
 	}
+	if err := a.mayListen(); err != nil {
+		c.fail("%v", err)
+	}
 	c.ok("configuration: policy %s, %s%s", a.Config.Policy, count(len(a.Config.Rights), "rule", "rules"), mode)
 }
 

@@ -88,6 +88,7 @@ func TestCheckOfWhatIsWrong(t *testing.T) {
 		{"expired certificate", func(w *world) { w.expiredDirectory() }, []string{"renew it"}},
 		{"PPMS in maintenance", func(w *world) { w.faults("*:html") }, []string{"maintenance"}},
 		{"PPMS that is no PPMS", func(w *world) { w.configure(func(s *settings) { s.PPMS = strings.TrimSuffix(s.PPMS, "pumapi/") }) }, []string{"ppms.url must be"}},
+		{"listener open to all", func(w *world) { w.app.Config.HTTP.Listen = "0.0.0.0:0" }, []string{"set http.web_config_file", "127.0.0.1"}},
 		{"unknown group in a rule", func(w *world) {
 			w.configure(func(s *settings) { s.Rights = `[{name: confocal, group: confocal-user, systems: [12], level: A}]` })
 		}, []string{"rule confocal", "the group confocal-user was not found"}},

@@ -1,8 +1,9 @@
 package daemon_test
 
 import (
-	"crypto/tls"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -241,10 +242,27 @@ func (w *world) expiredDirectory() {
 	w.t.Helper()
 	certs, err := ldaptest.NewCerts(ldaptest.CertOptions{Expired: true})
 	must(w.t, err)
-	var server *tls.Config
-	server, err = certs.ServerConfig()
+	w.secureDirectory(certs)
+}
+
+// secureDirectory is one that wants TLS.
+func (w *world) secureDirectory(certs *ldaptest.Certs) {
+	w.t.Helper()
+	server, err := certs.ServerConfig()
 	must(w.t, err)
 	w.write("ca.pem", string(certs.CA))
 	w.configure(func(s *settings) { s.CA = "ca.pem" })
 	w.otherDirectory(ldaptest.Options{TLS: server})
+}
+
+// securePPMS puts TLS before the world's PPMS.
+func (w *world) securePPMS(certs *ldaptest.Certs) {
+	w.t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(w.serve))
+	var err error
+	server.TLS, err = certs.ServerConfig()
+	must(w.t, err)
+	server.StartTLS()
+	w.t.Cleanup(server.Close)
+	w.configure(func(s *settings) { s.PPMS = server.URL + "/pumapi/" })
 }

@@ -3,6 +3,8 @@ package daemon_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -40,7 +42,30 @@ const (
 	password   = "a-password-that-must-not-show"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// update rewrites what the tests hold documents against.
+var update = flag.Bool("update", false, "rewrite what tests make in docs")
+
+// authority signs what PPMS shows over TLS: the system's authorities, which alone are trusted there, are this one in these tests.
+var authority *ldaptest.Certs
+
+func TestMain(m *testing.M) {
+	var err error
+	if authority, err = ldaptest.NewCerts(ldaptest.CertOptions{}); err != nil {
+		panic(err)
+	}
+	folder, err := os.MkdirTemp("", "authority")
+	if err != nil {
+		panic(err)
+	}
+	file := filepath.Join(folder, "ca.pem")
+	if err := errors.Join(os.WriteFile(file, authority.CA, 0o600), os.Setenv("SSL_CERT_FILE", file)); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(folder)
+		os.Exit(code)
+	}))
+}
 
 // settings are what a test may choose of its world. What is text goes into the configuration as it is.
 type settings struct {
@@ -50,7 +75,8 @@ type settings struct {
 	UsersBase, GroupsBase, UserFilter string
 	Create, Authoritative, Protect    string
 	Rights, Guards, Leavers           string
-	Disabled, Schedule, VerifyEvery   string
+	Disabled, Schedule, Web           string
+	VerifyEvery                       string
 	RunTimeout, ReadTimeout           string
 	CallTimeout                       string
 	Profile, Login                    string
@@ -62,7 +88,7 @@ type settings struct {
 
 const configuration = `policy: {{.Policy}}
 {{with .Schedule}}schedule: "{{.}}"
-{{end}}http: {listen: "127.0.0.1:0"}
+{{end}}http: {listen: "127.0.0.1:0", web_config_file: "{{.Web}}"}
 dry_run: {{.DryRun}}
 run_timeout: {{.RunTimeout}}
 ldap:

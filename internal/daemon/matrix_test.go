@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -21,8 +20,6 @@ import (
 	"ppms-syncd/internal/proof"
 	"ppms-syncd/internal/reconcile"
 )
-
-var update = flag.Bool("update", false, "rewrite docs/fault-matrix.md")
 
 const matrixFile = "../../docs/fault-matrix.md"
 

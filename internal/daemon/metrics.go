@@ -3,44 +3,47 @@ package daemon
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/ppms"
 	"ppms-syncd/internal/reconcile"
 )
 
 // Metrics is what Prometheus sees of the runs. No label holds a login, a DN or free text. A nil Metrics counts nothing.
+//
+// A gauge has no value until something was seen, so that "nobody has looked yet" is not taken for "there are none". What a complete
+// read has shown stays until the next one; [Metrics.lastComplete] says how old it is.
 type Metrics struct {
 	registry *prometheus.Registry
 
 	runs         *prometheus.CounterVec
 	duration     *prometheus.HistogramVec
-	lastRun      prometheus.Gauge
-	lastSuccess  prometheus.Gauge
-	lastComplete prometheus.Gauge
+	lastRun      *prometheus.GaugeVec
+	lastSuccess  *prometheus.GaugeVec
+	lastComplete *prometheus.GaugeVec
 	planned      *prometheus.GaugeVec
 	removals     *prometheus.GaugeVec
 	changes      *prometheus.CounterVec
 	issues       *prometheus.GaugeVec
-	people       prometheus.Gauge
-	groups       prometheus.Gauge
+	people       *prometheus.GaugeVec
+	groups       *prometheus.GaugeVec
 	accounts     *prometheus.GaugeVec
-	leavers      prometheus.Gauge
+	leavers      *prometheus.GaugeVec
 	trips        *prometheus.CounterVec
 	requests     *prometheus.CounterVec
 	latency      *prometheus.HistogramVec
-	pages        prometheus.Counter
-	holds        prometheus.Gauge
+	pages        *prometheus.CounterVec
+	holds        *prometheus.GaugeVec
 	certificate  *prometheus.GaugeVec
 
-	recalledOnce bool // what earlier processes left in the ledger is in
-
 	// Of the daemon only.
-	nextRun    prometheus.Gauge
-	reloadedOK prometheus.Gauge
+	nextRun    *prometheus.GaugeVec
+	reloadedOK *prometheus.GaugeVec
 }
 
 // skipped is how a tick ends that finds a run under way.
@@ -58,75 +61,87 @@ const (
 	phaseTotal     Phase = "total"
 )
 
+// Side is one of the two servers.
+type Side string
+
+// The sides.
+const (
+	sideLDAP Side = "ldap"
+	sidePPMS Side = "ppms"
+)
+
 const namespace = "ppms_syncd"
 
 // NewMetrics makes all metrics, in a registry of their own.
 func NewMetrics(version string) (*Metrics, error) {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
-		runs:     counters("runs_total", "Runs by how they ended.", "result"),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "run_duration_seconds", Help: "How long the parts of a run took.",
-			Buckets: []float64{.1, .3, 1, 3, 10, 30, 60, 120, 300, 600, 1800},
-		}, []string{"phase"}),
-		lastRun:      gauge("last_run_timestamp_seconds", "When the last run ended, however it ended."),
-		lastSuccess:  gauge("last_success_timestamp_seconds", "When the last run ended that did all that it planned."),
-		lastComplete: gauge("last_complete_read_timestamp_seconds", "When directory and PPMS were last read completely."),
-		planned:      gauges("planned_changes", "Changes in the last plan.", "kind"),
-		removals:     gauges("planned_removals", "Removals in the last plan.", "guard"),
+		runs:     counters("runs_total", "Runs by how they ended; skipped: another run was under way.", "result"),
+		duration: histograms("run_duration_seconds", "How long the parts of a run took.", "phase",
+			.1, .3, 1, 3, 10, 30, 60, 120, 300, 600, 1800),
+		lastRun:      gauges("last_run_timestamp_seconds", "When the last run ended, however it ended; 0: never."),
+		lastSuccess:  gauges("last_success_timestamp_seconds", "When the last run ended that did all that it planned; 0: never."),
+		lastComplete: gauges("last_complete_read_timestamp_seconds", "When directory and PPMS were last read completely; 0: never."),
+		planned:      gauges("planned_changes", "Changes in the plan of the last complete read.", "kind"),
+		removals:     gauges("planned_removals", "Removals in the plan of the last complete read, by the guard that counts them.", "guard"),
 		changes:      counters("changes_total", "Changes by what became of them.", "kind", "outcome"),
-		issues:       gauges("issues", "People and things that the last run held back for somebody to look at.", "kind"),
-		people:       gauge("people", "People in the directory."),
-		groups:       gauge("groups", "Groups in the directory."),
-		accounts:     gauges("accounts", "Accounts in PPMS: active ones that are linked to the directory, active ones that are not, and inactive ones.", "state"),
-		leavers:      gauge("leavers", "Linked people who are missing from the directory or disabled in it, and whose account is active."),
-		trips:        counters("guard_trips_total", "Runs in which a guard held something.", "guard"),
-		requests:     counters("pumapi_requests_total", "Requests to PPMS.", "action", "outcome"),
-		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "pumapi_request_duration_seconds", Help: "How long PPMS took to answer.",
-			Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30},
-		}, []string{"action"}),
-		pages:       prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "ldap_pages_total", Help: "Pages read from the directory."}),
-		holds:       gauge("holds", "People, fields and rights that are left alone: somebody asked for it, a run was undone, or PPMS does not take them."),
-		certificate: gauges("tls_certificate_expiry_timestamp_seconds", "When a server's certificate ends.", "side"),
-		nextRun:     gauge("next_run_timestamp_seconds", "When the schedule has the next run."),
-		reloadedOK:  gauge("config_last_reload_successful", "Whether the configuration was good when it was last read: 1 or 0."),
+		issues:       gauges("issues", "People and things that were held back at the last complete read, for somebody to look at.", "kind"),
+		people:       gauges("people", "People in the directory at the last complete read."),
+		groups:       gauges("groups", "Groups in the directory at the last complete read."),
+		accounts: gauges("accounts", "Accounts in PPMS at the last complete read: managed are active and linked to the directory, unmatched "+
+			"are active and nobody's.", "state"),
+		leavers: gauges("leavers", "Linked people whom the last complete read lacked or showed as disabled, and whose account is active."),
+		trips:   counters("guard_trips_total", "Runs in which a guard held something.", "guard"),
+		requests: counters("pumapi_requests_total", "Requests to PPMS by how they ended; unauthorised: PPMS refuses the key, or the key "+
+			"lacks the scope for the action.", "action", "outcome"),
+		latency: histograms("pumapi_request_duration_seconds", "How long PPMS took to answer.", "action", .01, .03, .1, .3, 1, 3, 10, 30),
+		pages:   counters("ldap_pages_total", "Pages of complete reads of the directory."),
+		holds: gauges("holds", "People, fields and rights that the last complete read left alone: somebody asked for it, a run was undone, PPMS "+
+			"does not take them, or a write is in doubt."),
+		certificate: gauges("tls_certificate_expiry_timestamp_seconds", "When the certificate ends that a server showed last.", "side"),
+		nextRun:     gauges("next_run_timestamp_seconds", "When the schedule has the next run; past: it is stuck."),
+		reloadedOK:  gauges("config_last_reload_successful", "Whether the configuration was good when it was last read: 1 or 0."),
 	}
 	info := gauges("build_info", "The running program; the value is always 1.", "version", "goversion")
 	info.WithLabelValues(version, runtime.Version()).Set(1)
 	m.start()
-	var errs []error
-	for _, c := range []prometheus.Collector{
+	return m, m.register(
 		info, m.runs, m.duration, m.lastRun, m.lastSuccess, m.lastComplete, m.planned, m.removals, m.changes, m.issues, m.people, m.groups,
 		m.accounts, m.leavers, m.trips, m.requests, m.latency, m.pages, m.holds, m.certificate,
-	} {
-		errs = append(errs, m.registry.Register(c))
-	}
-	return m, errors.Join(errs...)
+	)
 }
 
-// start makes the series that are known beforehand, so that the first event is an increase and not a new series.
+// start makes the series of events that are known beforehand, so that the first event is an increase and not a new series.
 func (m *Metrics) start() {
 	for _, r := range []ledger.Result{ledger.Success, ledger.Partial, ledger.Held, ledger.Failed, skipped} {
 		m.runs.WithLabelValues(string(r))
 	}
-	for _, kind := range []reconcile.Kind{reconcile.NewUser, reconcile.UpdateUser, reconcile.SetRight} {
-		m.planned.WithLabelValues(string(kind))
-		m.changes.WithLabelValues(string(kind), string(reconcile.Applied))
+	for _, p := range []Phase{phaseDirectory, phasePPMS, phasePlan, phaseWrite, phaseTotal} {
+		m.duration.WithLabelValues(string(p))
 	}
-	for _, guard := range []reconcile.Guard{reconcile.Revocations, reconcile.Deactivations} {
-		m.removals.WithLabelValues(string(guard))
+	for _, kind := range []reconcile.Kind{reconcile.NewUser, reconcile.UpdateUser, reconcile.SetRight} {
+		for _, outcome := range reconcile.Outcomes() {
+			m.changes.WithLabelValues(string(kind), string(outcome))
+		}
 	}
 	for _, guard := range append(reconcile.Guards(), reconcile.ScopeGuard) {
 		m.trips.WithLabelValues(string(guard))
 	}
-	for _, state := range []string{"managed", "unmatched", "inactive"} {
-		m.accounts.WithLabelValues(state)
+	for _, action := range []string{
+		"getusers", "getgroups", "getadmins", "getsystems", "getuser", "getsysrights", "getuserrights", "newuser", "updateuser", "setright",
+	} {
+		m.requests.WithLabelValues(action, "ok")
+		m.requests.WithLabelValues(action, ppms.Unauthorised.String())
 	}
+	m.pages.WithLabelValues()
 }
 
-func gauge(name, help string) prometheus.Gauge {
-	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+func (m *Metrics) register(all ...prometheus.Collector) error {
+	var errs []error
+	for _, c := range all {
+		errs = append(errs, m.registry.Register(c))
+	}
+	return errors.Join(errs...)
 }
 
 func gauges(name, help string, labels ...string) *prometheus.GaugeVec {
@@ -135,6 +150,15 @@ func gauges(name, help string, labels ...string) *prometheus.GaugeVec {
 
 func counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func histograms(name, help, label string, buckets ...float64) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, []string{label})
+}
+
+// set gives a value to the gauge of these labels.
+func set[N int | float64](g *prometheus.GaugeVec, value N, labels ...string) {
+	g.WithLabelValues(labels...).Set(float64(value))
 }
 
 // request counts one request to PPMS.
@@ -155,14 +179,21 @@ func (m *Metrics) phase(p Phase) (end func()) {
 	return func() { m.duration.WithLabelValues(string(p)).Observe(time.Since(begin).Seconds()) }
 }
 
-// read notes what the directory was like.
-func (m *Metrics) read(pages int, certificate time.Time) {
-	if m == nil {
-		return
+// connected notes when the certificate ends that a server has shown; zero: there is no TLS.
+func (m *Metrics) connected(side Side, certificate time.Time) {
+	switch {
+	case m == nil:
+	case certificate.IsZero():
+		m.certificate.DeleteLabelValues(string(side))
+	default:
+		set(m.certificate, seconds(certificate), string(side))
 	}
-	m.pages.Add(float64(pages))
-	if !certificate.IsZero() {
-		m.certificate.WithLabelValues("ldap").Set(seconds(certificate))
+}
+
+// read counts the pages of a complete read of the directory.
+func (m *Metrics) read(pages int) {
+	if m != nil {
+		m.pages.WithLabelValues().Add(float64(pages))
 	}
 }
 
@@ -171,23 +202,31 @@ func (m *Metrics) compared(r *Report, holds int, now time.Time) {
 	if m == nil {
 		return
 	}
-	m.lastComplete.Set(seconds(now))
-	m.people.Set(float64(r.Directory.People))
-	m.groups.Set(float64(r.Directory.Groups))
-	m.accounts.WithLabelValues("managed").Set(float64(r.PPMS.Managed))
-	m.accounts.WithLabelValues("unmatched").Set(float64(r.PPMS.Unmatched))
-	m.accounts.WithLabelValues("inactive").Set(float64(r.PPMS.Accounts - r.PPMS.Active))
-	m.leavers.Set(float64(len(r.Leaving) + r.Summary.Deactivations))
-	m.holds.Set(float64(holds))
-	m.planned.WithLabelValues(string(reconcile.NewUser)).Set(float64(r.Summary.NewUser))
-	m.planned.WithLabelValues(string(reconcile.UpdateUser)).Set(float64(r.Summary.UpdateUser))
-	m.planned.WithLabelValues(string(reconcile.SetRight)).Set(float64(r.Summary.SetRight))
-	m.removals.WithLabelValues(string(reconcile.Revocations)).Set(float64(r.Summary.Revocations))
-	m.removals.WithLabelValues(string(reconcile.Deactivations)).Set(float64(r.Summary.Deactivations))
-	m.issues.Reset()
+	set(m.lastComplete, seconds(now))
+	set(m.people, r.Directory.People)
+	set(m.groups, r.Directory.Groups)
+	set(m.accounts, r.PPMS.Managed, "managed")
+	set(m.accounts, r.PPMS.Unmatched, "unmatched")
+	set(m.accounts, r.PPMS.Accounts-r.PPMS.Active, "inactive")
+	set(m.leavers, len(r.Leaving)+r.Summary.Deactivations)
+	set(m.holds, holds)
+	set(m.planned, r.Summary.NewUser, string(reconcile.NewUser))
+	set(m.planned, r.Summary.UpdateUser, string(reconcile.UpdateUser))
+	set(m.planned, r.Summary.SetRight, string(reconcile.SetRight))
+	set(m.removals, r.Summary.Revocations, string(reconcile.Revocations))
+	set(m.removals, r.Summary.Deactivations, string(reconcile.Deactivations))
+	issues := map[reconcile.IssueKind]int{}
 	for _, i := range r.Issues {
-		m.issues.WithLabelValues(string(i.Kind)).Inc()
+		issues[i.Kind]++
 	}
+	for _, kind := range reconcile.IssueKinds() { // one after the other, so that no scrape ever sees a kind missing
+		set(m.issues, issues[kind], string(kind))
+	}
+	m.tripped(r)
+}
+
+// tripped counts the guards that hold something.
+func (m *Metrics) tripped(r *Report) {
 	for _, g := range r.Guards {
 		if g.Tripped {
 			m.trips.WithLabelValues(string(g.Name)).Inc()
@@ -210,9 +249,9 @@ func (m *Metrics) finished(result ledger.Result, r *Report, now time.Time) {
 	if result == skipped {
 		return
 	}
-	m.lastRun.Set(seconds(now))
+	set(m.lastRun, seconds(now))
 	if result == ledger.Success {
-		m.lastSuccess.Set(seconds(now))
+		set(m.lastSuccess, seconds(now))
 	}
 	if r == nil {
 		return
@@ -224,48 +263,62 @@ func (m *Metrics) finished(result ledger.Result, r *Report, now time.Time) {
 	}
 }
 
-// recalled notes what earlier runs of other processes have left in the ledger, so that a one-shot run that fails does not hide when
-// the last one succeeded.
-func (m *Metrics) recalled(runs []ledger.Run, before reconcile.Baseline) {
-	m.recalledOnce = true
-	if !before.At.IsZero() {
-		m.lastComplete.Set(seconds(before.At))
-	}
-	for i := range runs { // the newest first
-		if runs[i].Result == ledger.Success {
-			m.lastSuccess.Set(seconds(runs[i].Finished))
-			return
-		}
+// looked notes how a run ended that only planned.
+func (m *Metrics) looked(r *Report, err error, now time.Time) {
+	switch {
+	case err != nil || r == nil: // nil in a panic, too
+		m.finished(ledger.Failed, nil, now)
+	case r.Holds():
+		m.finished(ledger.Held, r, now)
+	default:
+		m.finished(ledger.Success, r, now)
 	}
 }
 
-// serving adds the metrics of the daemon, and those of its process under their usual names.
-func (m *Metrics) serving() error {
-	m.reloadedOK.Set(1)
-	var errs []error
-	for _, c := range []prometheus.Collector{
-		m.nextRun, m.reloadedOK, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	} {
-		errs = append(errs, m.registry.Register(c))
+// recalled notes what earlier processes have left in the ledger, so that a one-shot run that fails, or a daemon that was just started,
+// does not hide when the last run succeeded. The newest run comes first.
+func (m *Metrics) recalled(runs []ledger.Run, read time.Time) {
+	ended := func(how ...ledger.Result) float64 {
+		for i := range runs {
+			r := &runs[i]
+			if r.Mode != ledger.Manual && !r.Finished.IsZero() && (len(how) == 0 || slices.Contains(how, r.Result)) {
+				return seconds(r.Finished)
+			}
+		}
+		return 0
 	}
-	return errors.Join(errs...)
+	set(m.lastRun, ended())
+	set(m.lastSuccess, ended(ledger.Success))
+	set(m.lastComplete, seconds(read))
+}
+
+// serving adds the metrics of the daemon: its own and those of its process. In a textfile the latter would be taken for node_exporter's.
+func (m *Metrics) serving() error {
+	m.reloaded(true)
+	return m.register(m.nextRun, m.reloadedOK, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }
 
 func (m *Metrics) next(t time.Time) {
 	if !t.IsZero() {
-		m.nextRun.Set(seconds(t))
+		set(m.nextRun, seconds(t))
 	}
 }
 
 func (m *Metrics) reloaded(ok bool) {
-	value := 0.0
+	value := 0
 	if ok {
 		value = 1
 	}
-	m.reloadedOK.Set(value)
+	set(m.reloadedOK, value)
 }
 
 // WriteFile leaves the metrics for node_exporter's textfile collector, whole or not at all.
 func (m *Metrics) WriteFile(path string) error { return prometheus.WriteToTextfile(path, m.registry) }
 
-func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+// seconds is a time as Prometheus has it; 0 is no time at all.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}

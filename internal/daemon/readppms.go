@@ -18,6 +18,9 @@ import (
 func (r *run) readPPMS(ctx context.Context, directory *ldapsrc.Result) (*reconcile.PPMS, error) {
 	defer r.Metrics.phase(phasePPMS)()
 	side, err := r.readPPMSChecked(ctx, directory)
+	if at := r.reader.CertExpires(); err == nil || !at.IsZero() { // else perhaps nothing was reached
+		r.Metrics.connected(sidePPMS, at)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("PPMS was not read completely, so nothing was compared: %w", err)
 	}

@@ -156,7 +156,8 @@ func (r *run) readDirectory(ctx context.Context) (*ldapsrc.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nothing was compared: %w", err)
 	}
-	r.Metrics.read(result.Pages, result.CertExpires)
+	r.Metrics.read(result.Pages)
+	r.Metrics.connected(sideLDAP, result.CertExpires)
 	return result, nil
 }
 

@@ -84,26 +84,8 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 	return s.serve(ctx, listener)
 }
 
-// listen opens the listener. One that others can reach must have TLS or authentication.
-func (a *App) listen(ctx context.Context) (net.Listener, error) {
-	address := a.Config.HTTP.Listen
-	if a.Config.HTTP.Exposed() {
-		return nil, &ExitError{Code: ExitConfig, Err: fmt.Errorf("http.listen %s can be reached by others: set http.web_config_file with TLS or "+
-			"authentication, or listen on 127.0.0.1", address)}
-	}
-	listen := a.Network.Listen
-	if listen == nil {
-		listen = new(net.ListenConfig).Listen
-	}
-	listener, err := listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("http.listen: %w", err)
-	}
-	return listener, nil
-}
-
 func (s *service) serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(s.app.Log)}
 	failed := make(chan error, 1)
 	webConfig := s.app.Config.WebConfigFile()
 	go func() {

@@ -224,15 +224,6 @@ func countEffects(effects []ppmssim.Effect, action string) (n int) {
 	return n
 }
 
-func TestServeRefusesAnOpenListener(t *testing.T) {
-	w := newWorld(t)
-	w.app.Config.HTTP.Listen = "0.0.0.0:0"
-	err := w.app.Serve(t.Context(), daemon.ServeOptions{})
-	if daemon.ExitCode(err) != daemon.ExitConfig || !strings.Contains(err.Error(), "http.web_config_file") {
-		t.Errorf("%v", err)
-	}
-}
-
 // TestServeStopsWhileWaiting: SIGTERM during a run that PPMS keeps waiting ends it at once, RunNow's too, and the run is on record.
 func TestServeStopsWhileWaiting(t *testing.T) {
 	w := newWorld(t)

@@ -49,8 +49,9 @@ type Reader struct {
 	dial        func(ctx context.Context, network, address string) (net.Conn, error)
 	pool        *http.Client
 	sent        atomic.Int64
-	firstWait   time.Duration // before a read's second try
-	maxAnswer   int64         // bytes
+	expires     atomic.Pointer[time.Time] // when the server's certificate ends
+	firstWait   time.Duration             // before a read's second try
+	maxAnswer   int64                     // bytes
 }
 
 // NewReader makes a client without contacting PPMS.
@@ -112,6 +113,14 @@ func NewWriter(o Options) (*Writer, error) {
 
 // Requests is how many requests were tried so far.
 func (r *Reader) Requests() int64 { return r.sent.Load() }
+
+// CertExpires is when the certificate ends that PPMS showed last; zero without TLS, or while nothing has answered.
+func (r *Reader) CertExpires() time.Time {
+	if at := r.expires.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
 
 // Close gives up idle connections. The client can still be used.
 func (r *Reader) Close() { r.pool.CloseIdleConnections() }

@@ -86,6 +86,9 @@ func (r *Reader) exchange(parent context.Context, client *http.Client, c call) (
 		return "", &fault{kind: NotSent, what: "cannot connect: " + err.Error(), err: err}
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.TLS != nil { // verified, or there would be no answer
+		r.expires.Store(&resp.TLS.PeerCertificates[0].NotAfter)
+	}
 	if err := checkStatus(resp); err != nil {
 		return "", err
 	}

@@ -109,6 +109,26 @@ func TestUntrustedCertificate(t *testing.T) {
 	}
 }
 
+// TestCertificate: an answer over TLS tells when the certificate ends, also one that refuses; without TLS there is nothing to tell.
+func TestCertificate(t *testing.T) {
+	server := httptest.NewTLSServer(answering("error: request not authorized"))
+	defer server.Close()
+	w := newTestWriter(t, Options{URL: server.URL})
+	if got := w.CertExpires(); !got.IsZero() {
+		t.Errorf("before the first answer: %v", got)
+	}
+	w.pool = server.Client()
+	_, err := w.Admins(t.Context())
+	wantKind(t, err, Unauthorised)
+	if got, want := w.CertExpires(), server.Certificate().NotAfter; !got.Equal(want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	plain := newLab(t, answering("admin"))
+	if _, err := plain.Admins(t.Context()); err != nil || !plain.CertExpires().IsZero() {
+		t.Errorf("without TLS: %v, %v", plain.CertExpires(), err)
+	}
+}
+
 func TestBrokenConnections(t *testing.T) {
 	for name, serve := range map[string]func(conn *net.TCPConn){
 		"reset before the request is read": reset,

@@ -75,6 +75,11 @@ const (
 	HeldBack     Outcome = "held"           // a guard or a hold kept it from being written; never in the journal
 )
 
+// Outcomes lists them all.
+func Outcomes() []Outcome {
+	return []Outcome{Applied, Refused, NotSent, Stale, NotApplied, DoesNotStick, InDoubt, HeldBack}
+}
+
 // Guard is a limit on what a run may do without approval.
 type Guard string
 
@@ -204,6 +209,17 @@ const (
 	// Of undo: somebody changed it since, or it must not be written.
 	NotUndone IssueKind = "not-undone"
 )
+
+// IssueKinds lists them all.
+func IssueKinds() []IssueKind {
+	return []IssueKind{
+		IdentityMismatch, LoginReused, Renamed, DuplicateLogin, DuplicateAccount, BadLogin, AccountGone,
+		Incomplete, UnknownUnit, EmailTaken,
+		InactiveByStaff, ReactivatedByStaff, RightLoweredByStaff, RightBlockedByStaff,
+		RuleSuspended, SystemUnmatched,
+		NeedsApproval, OnHold,
+	}
+}
 
 // GuardResult is what a guard saw.
 type GuardResult struct {
