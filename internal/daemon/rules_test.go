@@ -54,12 +54,17 @@ func TestAlertsAreTested(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(deployed, "ppms-syncd.rules.test.yml"))
 	must(t, err)
+	runbook, err := os.ReadFile(filepath.Join("..", "..", "docs", "operate.md"))
+	must(t, err)
 	for _, a := range alerts(t) {
 		if !strings.Contains(string(text), fmt.Sprintf("labels: 'ALERTS{alertname=%q", a.Alert)) {
 			t.Errorf("%s fires in no test", a.Alert)
 		}
 		if a.Annotations["runbook"] != "docs/operate.md#"+strings.ToLower(a.Alert) {
 			t.Errorf("%s has the runbook %q", a.Alert, a.Annotations["runbook"])
+		}
+		if !strings.Contains(string(runbook), "\n### "+a.Alert+"\n") {
+			t.Errorf("docs/operate.md says nothing of %s", a.Alert)
 		}
 		if a.Annotations["summary"] == "" || a.Annotations["description"] == "" || !slices.Contains([]string{"warning", "critical"}, a.Labels["severity"]) {
 			t.Errorf("%s lacks a summary, a description or a severity", a.Alert)
