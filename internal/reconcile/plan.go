@@ -215,7 +215,7 @@ func IssueKinds() []IssueKind {
 	return []IssueKind{
 		IdentityMismatch, LoginReused, Renamed, DuplicateLogin, DuplicateAccount, BadLogin, AccountGone,
 		Incomplete, UnknownUnit, EmailTaken,
-		InactiveByStaff, ReactivatedByStaff, RightLoweredByStaff, RightBlockedByStaff,
+		InactiveByStaff, ReactivatedByStaff, NotUndone, RightLoweredByStaff, RightBlockedByStaff,
 		RuleSuspended, SystemUnmatched,
 		NeedsApproval, OnHold,
 	}
