@@ -215,9 +215,9 @@ func IssueKinds() []IssueKind {
 	return []IssueKind{
 		IdentityMismatch, LoginReused, Renamed, DuplicateLogin, DuplicateAccount, BadLogin, AccountGone,
 		Incomplete, UnknownUnit, EmailTaken,
-		InactiveByStaff, ReactivatedByStaff, NotUndone, RightLoweredByStaff, RightBlockedByStaff,
+		InactiveByStaff, ReactivatedByStaff, RightLoweredByStaff, RightBlockedByStaff,
 		RuleSuspended, SystemUnmatched,
-		NeedsApproval, OnHold,
+		NeedsApproval, OnHold, NotSticking, NotUndone,
 	}
 }
 
