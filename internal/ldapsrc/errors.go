@@ -38,11 +38,6 @@ func incomplete(do, format string, args ...any) *IncompleteError {
 	return &IncompleteError{Reason: fmt.Sprintf(format, args...), Do: do}
 }
 
-// panicked turns what ended a goroutine into an error, so that a daemon goes on and the read does not.
-func panicked(r any) *IncompleteError {
-	return incomplete("this is a bug: please report it", "the reader failed: %v", r)
-}
-
 // failed turns an error of the network, of TLS or of the server into one that says what to do. The context comes first:
 // once it has ended, whatever the socket says is only its echo.
 func failed(ctx context.Context, doing string, err error) *IncompleteError {

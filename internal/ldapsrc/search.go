@@ -24,55 +24,9 @@ type query struct {
 // domainScope is the control that keeps Active Directory from referring to the other parts of its forest (MS-ADTS 3.1.1.3.4.1.4).
 const domainScope = "1.2.840.113556.1.4.1339"
 
-// page is one of a search's, or why there are no more.
-type page struct {
-	entries []*ldap.Entry
-	err     error
-}
-
-// walk reads all pages of a search and gives each to the function; what that keeps must be thrown away if walk fails. While the
-// function looks at a page, the next one is on its way: decoding takes longer than all that we do with the entries.
+// walk reads all pages of a search and gives each to the function; what that keeps must be thrown away if walk fails. Each
+// page is a new request, since go-ldap writes the cookie into the one that it is given.
 func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) error) error {
-	pages := make(chan page) // without a buffer, so that there are never more than two
-	go s.fetch(ctx, q, pages)
-	ended := false
-	defer func() {
-		if !ended { // each has failed, or panicked
-			_ = s.conn.Close()
-		}
-		for range pages {
-			continue // whoever fetches is gone when we return
-		}
-	}()
-	for p := range pages {
-		if p.err != nil {
-			ended = true
-			return p.err
-		}
-		s.pages++
-		if err := each(p.entries); err != nil {
-			return err
-		}
-	}
-	ended = true
-	return nil
-}
-
-// fetch sends the pages, and at last the error if there is one.
-func (s *session) fetch(ctx context.Context, q query, pages chan<- page) {
-	defer close(pages)
-	defer func() {
-		if r := recover(); r != nil {
-			pages <- page{err: panicked(r)}
-		}
-	}()
-	if err := s.fetchAll(ctx, q, func(entries []*ldap.Entry) { pages <- page{entries: entries} }); err != nil {
-		pages <- page{err: err}
-	}
-}
-
-// fetchAll asks for one page after another. Each is a new request, since go-ldap writes the cookie into the one that it is given.
-func (s *session) fetchAll(ctx context.Context, q query, send func([]*ldap.Entry)) error {
 	var cookie []byte
 	var before progress
 	for page := 1; ; page++ {
@@ -82,6 +36,7 @@ func (s *session) fetchAll(ctx context.Context, q query, send func([]*ldap.Entry
 		if err != nil {
 			return failed(ctx, fmt.Sprintf("%s, page %d", q.what, page), err)
 		}
+		s.pages++
 		if err := s.checkPage(q, result); err != nil {
 			return err
 		}
@@ -89,7 +44,9 @@ func (s *session) fetchAll(ctx context.Context, q query, send func([]*ldap.Entry
 		if paged && len(answer.Cookie) > 0 && !before.goesOn(string(answer.Cookie), result.Entries) {
 			return incomplete("look into the server's log", "%s, page %d: the server returned a cookie for the second time, so pages repeat", q.what, page)
 		}
-		send(result.Entries)
+		if err := each(result.Entries); err != nil {
+			return err
+		}
 		if !paged {
 			return s.unpaged(q, page, len(result.Entries))
 		}

@@ -87,7 +87,7 @@ func (s *Source) Read(ctx context.Context, req Request) (result *Result, err err
 	defer sess.close()
 	defer func() {
 		if r := recover(); r != nil {
-			result, err = nil, panicked(r)
+			result, err = nil, incomplete("this is a bug: please report it", "the reader failed: %v", r)
 		}
 		if err != nil {
 			failure := failed(ctx, "reading", err)
