@@ -32,6 +32,7 @@ func (p *program) planCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.ExitCode, "exit-code", false, "exit 2 if there are changes, 3 if a guard would hold some")
 	output(c, &o.Output)
 	p.metricsFlag(c)
+	against(c, &o.Against, "out", "metrics-file")
 	return c
 }
 
@@ -46,13 +47,31 @@ func (p *program) applyCommand() *cobra.Command {
 			if len(args) == 1 {
 				o.File = args[0]
 			}
+			if o.File != "" && o.Against != "" {
+				return misuse(errors.New("a rehearsal plans anew: give either PLAN or --against"))
+			}
 			return p.with(p.measured(func(ctx context.Context, a *daemon.App) error { return a.Apply(ctx, o) }))(c, args)
 		},
 	}
 	c.Flags().StringVar(&o.Approve, "approve", "", "approve the plan with this `hash` (or its first 8 digits or more) and apply it")
 	output(c, &o.Output)
 	p.metricsFlag(c)
+	against(c, &o.Against, "metrics-file")
 	return c
+}
+
+// against adds the flag of a rehearsal, which does not go with these others.
+func against(c *cobra.Command, into *string, without ...string) {
+	c.Flags().StringVar(into, "against", "", "rehearse: take this `snapshot` (see ppms snapshot) in the place of PPMS, which is not contacted")
+	args := c.Args
+	c.Args = func(c *cobra.Command, given []string) error {
+		for _, name := range without {
+			if c.Flags().Changed("against") && c.Flags().Changed(name) {
+				return misuse(fmt.Errorf("--against does not go with --%s: a rehearsal leaves nothing behind", name))
+			}
+		}
+		return args(c, given)
+	}
 }
 
 func (p *program) metricsFlag(c *cobra.Command) {

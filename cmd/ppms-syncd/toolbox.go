@@ -28,6 +28,7 @@ func (p *program) ppmsCommand() *cobra.Command {
 	c.AddCommand(
 		t.users(), t.user(), t.emails(), t.admins(), t.groups(), t.group(), t.groupUsers(), t.systems(), t.rights(), t.right(), t.experience(),
 		t.booking(false), t.booking(true), t.runningSheet(), t.orders(), t.order(), t.invoices(), t.invoice(), t.services(), t.projects(), t.bcodes(),
+		t.snapshot(),
 	)
 	return c
 }
@@ -418,4 +419,19 @@ func (t *toolbox) bcodes() *cobra.Command {
 		Use: "bcodes", Short: "List the account numbers, and what was charged to them", Args: noArgs,
 		RunE: t.ask(func(ctx context.Context, b *daemon.Toolbox, _ []string) error { return b.Bcodes(ctx) }),
 	}
+}
+
+func (t *toolbox) snapshot() *cobra.Command {
+	var o daemon.SnapshotOptions
+	c := &cobra.Command{
+		Use: "snapshot", Short: "Write down users, units, systems and rights for the simulator", Args: noArgs,
+		Long: "Writes the users, units, systems, rights and administrators of PPMS as JSON, which `sim --seed`, `plan --against` and\n" +
+			"`apply --against` take. It asks once for each user, unit and system, and is JSON whatever --output says. The file is for your\n" +
+			"eyes only; with --pseudonymise names, logins, addresses and numbers are replaced for good, so that it can be passed on.",
+		Example: "  ppms-syncd ppms snapshot -o snapshot.json\n  ppms-syncd plan --against snapshot.json",
+		RunE:    t.ask(func(ctx context.Context, b *daemon.Toolbox, _ []string) error { return b.Snapshot(ctx, o) }),
+	}
+	c.Flags().StringVarP(&o.File, "out", "o", "", "write it to this `file`, readable by its owner only")
+	c.Flags().BoolVar(&o.Pseudonymise, "pseudonymise", false, "replace what names people; levels, states, dates and systems stay")
+	return c
 }

@@ -62,7 +62,7 @@ func (p *program) simCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:8081", "`address` and port")
 	f.StringVar(&o.KeyFile, "api-key-file", "", "`file` with the key that clients must give")
-	f.StringVar(&o.SeedFile, "seed", "", "YAML `file` with users, units, systems and rights")
+	f.StringVar(&o.SeedFile, "seed", "", "YAML `file` with users, units, systems and rights, or what ppms snapshot wrote")
 	f.StringVar(&o.StateFile, "state", "", "`file` that keeps the state; made from the seed if it is missing")
 	f.DurationVar(&o.Latency, "latency", 0, "wait so long before each answer")
 	f.StringArrayVar(&o.Faults, "fault", nil, "answer wrongly, such as getuser:html or getusers:cut-half@2; may be repeated (see docs/simulator.md)")

@@ -7,8 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"os/user"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,6 +32,8 @@ type App struct {
 	Network Network
 	Version string
 	Now     func() time.Time
+
+	rehearsal *rehearsal // nil: this is no rehearsal
 }
 
 // Network is how the program reaches others and others reach it. What is nil is the machine's own way.
@@ -151,9 +155,27 @@ func (a *App) source() (*ldapsrc.Source, error) {
 	return ldapsrc.New(directory, a.Config.Mapping(), a.Log)
 }
 
+// instance says which PPMS it is that the program speaks to.
+func (a *App) instance() string {
+	if a.rehearsal != nil {
+		return a.rehearsal.url
+	}
+	u, err := url.Parse(a.Config.Pumapi().URL)
+	if err != nil { // the configuration was checked
+		return ""
+	}
+	return strings.ToLower(u.Host) + strings.TrimRight(u.Path, "/")
+}
+
 // pumapi says how to reach PPMS. The key is read from its file now, so that each run has the present one.
 func (a *App) pumapi() (ppms.Options, error) {
 	p := a.Config.Pumapi()
+	if a.rehearsal != nil {
+		return ppms.Options{
+			URL: a.rehearsal.url, Key: a.rehearsal.key, Timeout: p.Timeout, Concurrency: p.Concurrency, UserAgent: "ppms-syncd/" + a.Version,
+			Zone: p.Location, Now: a.Now, Log: a.Log,
+		}, nil
+	}
 	key, err := p.Key.Read()
 	if err != nil {
 		return ppms.Options{}, fmt.Errorf("the PPMS API key (ppms.api_key_file): %w", err)

@@ -30,10 +30,16 @@ type PlanOptions struct {
 	File     string // also save it here
 	ExitCode bool   // exit 2 if there are changes, 3 if a guard would hold some
 	Output   Output
+	Against  string // a snapshot that takes the place of PPMS
 }
 
 // Plan compares and prints what a run would do. It writes nothing: neither to PPMS nor to the ledger.
 func (a *App) Plan(ctx context.Context, o PlanOptions) error {
+	if o.Against != "" {
+		against := o.Against
+		o.Against = ""
+		return a.rehearse(ctx, against, func(a *App) error { return a.Plan(ctx, o) })
+	}
 	report, err := a.plan(ctx, nil, 0)
 	if err != nil {
 		return err
@@ -109,10 +115,14 @@ type ApplyOptions struct {
 	File    string // exactly this saved plan; "" plans anew
 	Approve string // hash of the plan that is approved herewith
 	Output  Output
+	Against string // a snapshot that takes the place of PPMS
 }
 
 // Apply compares, lets the guards judge, and writes.
 func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
+	if o.Against != "" {
+		return a.rehearse(ctx, o.Against, func(a *App) error { return a.rehearseApply(ctx, o) })
+	}
 	file, err := a.savedPlan(o)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -202,5 +203,27 @@ func TestFailedRunTakesNoTurn(t *testing.T) {
 	_, asked := w.next()
 	if n := len(w.sim.Snapshot().Users); asked["getuser"] != n {
 		t.Errorf("after a day of failures %d of %d records are read", asked["getuser"], n)
+	}
+}
+
+// What the ledger remembers of one PPMS says nothing of another.
+func TestAnotherPPMSIsReadAnew(t *testing.T) {
+	w := settled(t, often)
+	w.next()
+	_, asked := w.next()
+	n := len(w.sim.Snapshot().Users)
+	if asked["getuser"] >= n {
+		t.Fatalf("a run with nothing to do reads all %d records", n)
+	}
+	w.staff("emmy", func(u *ppmssim.User) { u.Phone = "1" }) // the namesake there has another number
+	w.configure(func(s *settings) {
+		s.Authoritative = "[lname, fname, email]"
+		s.PPMS = strings.Replace(s.PPMS, "/pumapi/", "/test/pumapi/", 1)
+	})
+	if _, asked = w.next(); asked["getuser"] != n {
+		t.Errorf("of another PPMS's %d records %d are read", n, asked["getuser"])
+	}
+	if _, asked = w.next(); asked["getuser"] >= n {
+		t.Error("its records are not remembered")
 	}
 }

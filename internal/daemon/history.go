@@ -196,7 +196,7 @@ func (a *App) unmatched(ctx context.Context, l Ledger, o HistoryOptions) error {
 }
 
 func (a *App) printJSON(v any) error {
-	data, err := encodePlan(v)
+	data, err := encodeJSON(v)
 	if err != nil {
 		return err
 	}

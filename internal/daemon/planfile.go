@@ -17,19 +17,24 @@ import (
 // planAge is how old a saved plan may be when it is applied.
 const planAge = 24 * time.Hour
 
-// savePlan writes a plan file, whole or not at all. It holds names and addresses, so that only its owner may read it.
-func savePlan(path string, plan *reconcile.Plan) (err error) {
-	data, err := encodePlan(plan)
+// savePlan writes a plan file.
+func savePlan(path string, plan *reconcile.Plan) error {
+	data, err := encodeJSON(plan)
 	if err != nil {
 		return err
 	}
+	return saveFile("the plan", path, data)
+}
+
+// saveFile writes a file, whole or not at all. It holds names and addresses, so that only its owner may read it.
+func saveFile(what, path string, data []byte) (err error) {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return fmt.Errorf("save the plan to %s: %w", path, errors.Unwrap(err)) // without the name of the file that was to become it
+		return fmt.Errorf("save %s to %s: %w", what, path, errors.Unwrap(err)) // without the name of the file that was to become it
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("save the plan to %s: %w", path, err), os.Remove(file.Name()))
+			err = errors.Join(fmt.Errorf("save %s to %s: %w", what, path, err), os.Remove(file.Name()))
 		}
 	}()
 	if _, err = file.Write(data); err == nil {
@@ -41,13 +46,13 @@ func savePlan(path string, plan *reconcile.Plan) (err error) {
 	return os.Rename(file.Name(), path)
 }
 
-// encodePlan is the JSON of a plan, for people, too.
-func encodePlan(plan any) ([]byte, error) {
+// encodeJSON is JSON that people can read, too.
+func encodeJSON(v any) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	err := e.Encode(plan)
+	err := e.Encode(v)
 	return out.Bytes(), err
 }
 

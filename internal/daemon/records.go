@@ -44,6 +44,22 @@ func newRecords(logins, active []string, remembered []ledger.AccountSeen) *recor
 	return r
 }
 
+// remembered are the records that the ledger has. Those of another PPMS than the configuration names now count as never verified:
+// accounts of its namesakes need not be the same.
+func (a *App) remembered(ctx context.Context, l Ledger) ([]ledger.AccountSeen, error) {
+	view, _, err := l.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := l.Accounts(ctx)
+	if view.PPMS != a.instance() {
+		for i := range accounts {
+			accounts[i].VerifiedAt = time.Time{}
+		}
+	}
+	return accounts, err
+}
+
 // unknown lists the accounts of which nothing is known.
 func (r *records) unknown() []string {
 	return slices.DeleteFunc(slices.Clone(r.logins), func(login string) bool {

@@ -41,13 +41,14 @@ type run struct {
 // Report is what a run found and did.
 type Report struct {
 	reconcile.Plan
-	Run       int64    `json:"run,omitempty"`
-	DryRun    bool     `json:"dry_run,omitempty"`
-	Unmatched []string `json:"-"` // active accounts that nobody in the directory is linked to
-	Leaving   []Leaver `json:"-"` // who is on the way out, but not yet
-	FirstRun  bool     `json:"-"` // the ledger had nothing
-	HeldSince int      `json:"-"` // fields and rights that are held since this undo
-	wrote     bool
+	Run        int64       `json:"run,omitempty"`
+	DryRun     bool        `json:"dry_run,omitempty"`
+	Afterwards *Afterwards `json:"rehearsed,omitempty"` // after a rehearsal only
+	Unmatched  []string    `json:"-"`                   // active accounts that nobody in the directory is linked to
+	Leaving    []Leaver    `json:"-"`                   // who is on the way out, but not yet
+	FirstRun   bool        `json:"-"`                   // the ledger had nothing
+	HeldSince  int         `json:"-"`                   // fields and rights that are held since this undo
+	wrote      bool
 }
 
 // do is one run: it reads the directory, reads PPMS, computes the plan and lets the guards judge it, remembers what it saw, and
@@ -146,7 +147,7 @@ func (r *run) recall(ctx context.Context) (err error) {
 		return err
 	}
 	r.memory.Holds = append(r.memory.Holds, r.doubts...)
-	r.known, err = r.ledger.Accounts(ctx)
+	r.known, err = r.remembered(ctx, r.ledger)
 	return err
 }
 
@@ -258,7 +259,7 @@ func (r *run) remember(ctx context.Context, seen reconcile.Observations, side *r
 	if err := r.ledger.DropAccounts(ctx, gone); err != nil {
 		return err
 	}
-	view := ledger.View{At: now, Systems: side.Systems, Units: side.Units, Admins: side.Admins}
+	view := ledger.View{At: now, PPMS: r.instance(), Systems: side.Systems, Units: side.Units, Admins: side.Admins}
 	if err := r.ledger.SaveView(ctx, r.id, view); err != nil {
 		return err
 	}

@@ -163,11 +163,11 @@ func (s *sheet) json() ([]byte, error) {
 	}
 	switch {
 	case !s.single:
-		return encodePlan(objects)
+		return encodeJSON(objects)
 	case len(objects) == 0:
 		return []byte("null\n"), nil
 	}
-	return encodePlan(objects[0])
+	return encodeJSON(objects[0])
 }
 
 func (s *sheet) object(row []any) (json.RawMessage, error) {

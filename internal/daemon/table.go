@@ -19,6 +19,9 @@ func (a *App) print(r *Report, o Output, saved string) error {
 	p := &printer{out: a.Out, colour: a.Colour}
 	p.report(r)
 	p.verdict(r, saved)
+	if r.Afterwards != nil {
+		p.afterwards(r.Afterwards)
+	}
 	return p.err
 }
 

@@ -358,7 +358,7 @@ func (b *Toolbox) names(ctx context.Context, sheetOf []ppms.Session) (ppms.Names
 	if err != nil {
 		return nil, err
 	}
-	remembered := b.remembered(ctx)
+	remembered := b.ledgerRecords(ctx)
 	var accounts []reconcile.Account
 	var missing, known []string
 	for _, login := range logins {
@@ -380,8 +380,8 @@ func (b *Toolbox) names(ctx context.Context, sheetOf []ppms.Session) (ppms.Names
 	return ppms.NewNames(append(accountsOf(users), accountsOf(again)...)), err
 }
 
-// remembered are the records of the ledger. Without one, or where it may not be read, there are none.
-func (b *Toolbox) remembered(ctx context.Context) map[string]reconcile.Account {
+// ledgerRecords are the records that the ledger remembers and that hold. Without one, or where it may not be read, there are none.
+func (b *Toolbox) ledgerRecords(ctx context.Context) map[string]reconcile.Account {
 	l, err := b.readLedger(ctx)
 	if l == nil {
 		if err != nil {
@@ -389,14 +389,16 @@ func (b *Toolbox) remembered(ctx context.Context) map[string]reconcile.Account {
 		}
 		return nil
 	}
-	seen, err := l.Accounts(ctx)
+	seen, err := b.remembered(ctx, l)
 	if err = errors.Join(err, l.Close()); err != nil {
 		b.Log.Warn("the ledger cannot be read, so that every user is asked for", zap.Error(err))
 		return nil
 	}
 	accounts := make(map[string]reconcile.Account, len(seen))
 	for i := range seen {
-		accounts[seen[i].Login] = seen[i].Account
+		if !seen[i].VerifiedAt.IsZero() {
+			accounts[seen[i].Login] = seen[i].Account
+		}
 	}
 	return accounts
 }

@@ -102,6 +102,7 @@ func (l *Ledger) DropAccounts(ctx context.Context, keys []reconcile.Key) error {
 // View is what a run saw of PPMS beside the accounts and their rights.
 type View struct {
 	At      time.Time          `json:"at"`
+	PPMS    string             `json:"ppms"` // which one: host and path of its address; "" before that was kept
 	Systems []reconcile.System `json:"systems"`
 	Units   []string           `json:"units"`
 	Admins  []string           `json:"admins"`
