@@ -67,7 +67,10 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 	if err := app.Metrics.serving(); err != nil {
 		return err
 	}
-	l, err := a.openLedger(ctx) // makes or upgrades it now rather than in the first run
+	l, err := a.readLedger(ctx)
+	if err != nil || l == nil { // make or upgrade it now rather than in the first run, or hear what is wrong with it
+		l, err = a.openLedger(ctx)
+	}
 	if err != nil {
 		return err
 	}
