@@ -83,7 +83,7 @@ fmt: bin/golangci-lint ## format the code
 	bin/golangci-lint fmt ./...
 
 .PHONY: ci
-ci: build lint demo test ## everything that must pass before a change is accepted
+ci: build lint demo test test-systemd reproducible ## everything that must pass before a change is accepted
 
 .PHONY: clean
 clean: ## remove what was built
