@@ -76,6 +76,12 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return misuse(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
 	})
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { // cobra looks, too, but with exit code 1
+		if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
+			return misuse(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
+		}
+		return nil
+	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.configFile, "config", "/etc/ppms-syncd/config.yaml", "configuration `file`")
 	oneOf(root, flags, &p.logLevel, "log-level", "least severe messages that are logged (default: log.level of the configuration)", "debug", "info", "warn", "error")
