@@ -63,6 +63,13 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
+// watch is told of each request before PPMS is.
+func (b *bench) watch(on func(form string)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.on = on
+}
+
 // fails runs apply, which must end with one of these codes and say that.
 func (b *bench) fails(t *testing.T, says string, codes ...int) {
 	t.Helper()
@@ -177,16 +184,18 @@ func TestStoppedForAWhile(t *testing.T) {
 			b := newBench(t)
 			var log bytes.Buffer
 			cmd := b.command(t, &log, "apply")
-			arrived, once := make(chan struct{}), sync.Once{}
-			b.on = func(form string) {
+			started, arrived, once := make(chan struct{}), make(chan struct{}), sync.Once{}
+			b.watch(func(form string) {
 				if strings.Contains(form, request) {
 					once.Do(func() {
+						<-started
 						must(t, cmd.Process.Signal(syscall.SIGSTOP))
 						close(arrived)
 					})
 				}
-			}
+			})
 			must(t, cmd.Start())
+			close(started)
 			<-arrived
 			b.fails(t, "another run is under way (process", 1)
 			<-time.After(1500 * time.Millisecond) // longer than ppms.timeout; nothing can be waited for while it stands still

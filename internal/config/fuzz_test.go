@@ -53,7 +53,7 @@ func TestBombs(t *testing.T) {
 		aliases += fmt.Sprintf("%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
 	}
 	var keys strings.Builder
-	for i := range 19_000 {
+	for i := range maxTokens/3 - 100 { // each is three tokens
 		fmt.Fprintf(&keys, "k%d: 1\n", i)
 	}
 	for name, text := range map[string]string{
@@ -64,7 +64,7 @@ func TestBombs(t *testing.T) {
 		"questions":  strings.Repeat("? ", 100_000),
 		"too long":   strings.Repeat("# x\n", 100_000),
 		"keys":       keys.String(),
-		"twins":      strings.Repeat("a: 1\n", 19_000),
+		"twins":      strings.Repeat("a: 1\n", maxTokens/3-100),
 		"words":      "policy: " + strings.Repeat("x\n  ", 60_000),
 		"expression": smallest + "  create: {cel: \"" + strings.Repeat("(", 100_000) + "\"}\n",
 		"terms":      smallest + "  create: {cel: \"true" + strings.Repeat(" || true", 20_000) + "\"}\n",

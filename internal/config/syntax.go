@@ -17,7 +17,7 @@ import (
 // Bounds of a file. No configuration comes near them; they keep the time of the parser, which is more than linear, short.
 const (
 	maxBytes  = 256 << 10
-	maxTokens = 60_000
+	maxTokens = 30_000
 	maxDepth  = 20
 )
 
