@@ -96,7 +96,7 @@ func supports() []support {
 		{"the lists of users agree", read, "if !slices.Equal(all, both) {", "if !slices.Equal(all, both) && ON {", "TestFaults"},
 		{"no list is empty", read, "if list.empty {", "if list.empty && ON {", "TestFaults"},
 		{"known accounts are listed", read, "if len(found) > 0 {", "if len(found) > 0 && ON {", "TestFaults"},
-		{"listed accounts are known", read, "if len(gone) > 0 {", "if len(gone) > 0 && ON {", "TestFaults"},
+		{"listed accounts are known", "daemon/records.go", "if len(gone) > 0 {", "if len(gone) > 0 && ON {", "TestFaults"},
 		{"doubts are settled first", "daemon/run.go", "if err := r.settleDoubts(ctx); err != nil {", "if err := func() error {\n if ON {\n return r.settleDoubts(ctx)\n}\nreturn nil\n}(); err != nil {", "TestInDoubtIsSettledByTheNextApply"},
 		{"a record is read again before the write", "daemon/write.go", `if why := staleUser(c, &now, exists); why != "" {`, `if why := staleUser(c, &now, exists); why != "" && ON {`, "TestStaleBetweenPlanAndWrite"},
 		{"a right is read again before the write", "daemon/writerights.go", `case staleRight(c, have[c.System]) != "":`, `case staleRight(c, have[c.System]) != "" && ON:`, "TestStaleBetweenPlanAndWrite"},
