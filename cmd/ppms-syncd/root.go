@@ -150,6 +150,15 @@ func oneOf(c *cobra.Command, flags *pflag.FlagSet, into *string, name, usage str
 	}
 }
 
+// parent is a command that only has others below it.
+func parent(use, short string, below ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Args: noArgs, SuggestionsMinimumDistance: 2, RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(below...)
+	return c
+}
+
 // misuse marks an error of whoever typed the command.
 func misuse(err error) error { return &daemon.ExitError{Code: daemon.ExitUsage, Err: err} }
 
@@ -211,6 +220,13 @@ func (p *program) with(f func(ctx context.Context, a *daemon.App) error) func(*c
 			return err
 		}
 		return f(c.Context(), a)
+	}
+}
+
+// withArg runs a command about one thing, which is its argument.
+func (p *program) withArg(f func(ctx context.Context, a *daemon.App, arg string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		return p.with(func(ctx context.Context, a *daemon.App) error { return f(ctx, a, args[0]) })(c, args)
 	}
 }
 

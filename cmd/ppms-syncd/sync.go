@@ -60,17 +60,11 @@ func (p *program) applyCommand() *cobra.Command {
 	return c
 }
 
-// against adds the flag of a rehearsal, which does not go with these others.
+// against adds the flag of a rehearsal, which leaves nothing behind and so does not go with these others.
 func against(c *cobra.Command, into *string, without ...string) {
 	c.Flags().StringVar(into, "against", "", "rehearse: take this `snapshot` (see ppms snapshot) in the place of PPMS, which is not contacted")
-	args := c.Args
-	c.Args = func(c *cobra.Command, given []string) error {
-		for _, name := range without {
-			if c.Flags().Changed("against") && c.Flags().Changed(name) {
-				return misuse(fmt.Errorf("--against does not go with --%s: a rehearsal leaves nothing behind", name))
-			}
-		}
-		return args(c, given)
+	for _, name := range without {
+		c.MarkFlagsMutuallyExclusive("against", name)
 	}
 }
 
@@ -99,9 +93,7 @@ func (p *program) explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "explain LOGIN", Short: "Tell everything about one person, and what the next run does for them", Args: exactly("LOGIN"),
 		ValidArgsFunction: p.complete((*daemon.App).Logins),
-		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Explain(ctx, args[0]) })(c, args)
-		},
+		RunE:              p.withArg(func(ctx context.Context, a *daemon.App, login string) error { return a.Explain(ctx, login) }),
 	}
 }
 
@@ -195,8 +187,6 @@ func (p *program) unlinkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "unlink LOGIN", Short: "Make an account local: it is not written any more", Args: exactly("LOGIN"),
 		ValidArgsFunction: p.complete((*daemon.App).Logins),
-		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Unlink(ctx, args[0]) })(c, args)
-		},
+		RunE:              p.withArg(func(ctx context.Context, a *daemon.App, login string) error { return a.Unlink(ctx, login) }),
 	}
 }

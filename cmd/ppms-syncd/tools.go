@@ -13,11 +13,8 @@ import (
 )
 
 func (p *program) configCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use: "config", Short: "Help with writing a configuration", Args: noArgs, SuggestionsMinimumDistance: 2,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(
+	return parent(
+		"config", "Help with writing a configuration",
 		&cobra.Command{
 			Use: "example [PROFILE]", Short: "Print a commented configuration", Args: atMostOne, ValidArgs: configs.Profiles(),
 			Long: "Prints a configuration with every key, or a short one for a kind of directory: " + strings.Join(configs.Profiles(), ", ") + ".",
@@ -41,7 +38,6 @@ func (p *program) configCommand() *cobra.Command {
 			},
 		},
 	)
-	return c
 }
 
 func (p *program) simCommand() *cobra.Command {
@@ -62,6 +58,8 @@ func (p *program) simCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:8081", "`address` and port")
 	f.StringVar(&o.KeyFile, "api-key-file", "", "`file` with the key that clients must give")
+	f.BoolVar(&o.Scope.NoUsers, "no-users", false, "the key may not manage users: asking for users and groups is not authorized")
+	f.IntSliceVar(&o.Scope.Facilities, "facilities", nil, "the key may set rights in these core `facilities` only")
 	f.StringVar(&o.SeedFile, "seed", "", "YAML `file` with users, units, systems and rights, or what ppms snapshot wrote")
 	f.StringVar(&o.StateFile, "state", "", "`file` that keeps the state; made from the seed if it is missing")
 	f.DurationVar(&o.Latency, "latency", 0, "wait so long before each answer")

@@ -16,9 +16,7 @@ func (p *program) holdCommand() *cobra.Command {
 		Long: "From the next run on nothing of this person is written: no account made, no field, right or state changed. What would have\n" +
 			"been is listed as an issue. It lasts until `ppms-syncd release LOGIN`.",
 		ValidArgsFunction: p.complete((*daemon.App).Logins),
-		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Hold(ctx, args[0], reason) })(c, args)
-		},
+		RunE:              p.withArg(func(ctx context.Context, a *daemon.App, login string) error { return a.Hold(ctx, login, reason) }),
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at it later")
 	return c
@@ -77,9 +75,7 @@ func (p *program) forgetCommand() *cobra.Command {
 		Long: "Says what the ledger knows of the person, asks, and removes it. The journal keeps what was done, without saying to whom.\n" +
 			"PPMS is not changed: the account becomes local. Take the person out of the directory first, or the next run learns them anew.",
 		ValidArgsFunction: p.complete((*daemon.App).Logins),
-		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Forget(ctx, args[0], yes) })(c, args)
-		},
+		RunE:              p.withArg(func(ctx context.Context, a *daemon.App, login string) error { return a.Forget(ctx, login, yes) }),
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return c
@@ -90,8 +86,6 @@ func (p *program) backupCommand() *cobra.Command {
 		Use: "backup FILE", Short: "Copy the ledger, in use or not", Args: exactly("FILE"),
 		Long: "Writes a whole copy of the ledger, as of now, into a new file that only its owner may read. A run may be under way. The copy\n" +
 			"is a ledger itself.",
-		RunE: func(c *cobra.Command, args []string) error {
-			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Backup(ctx, args[0]) })(c, args)
-		},
+		RunE: p.withArg(func(ctx context.Context, a *daemon.App, file string) error { return a.Backup(ctx, file) }),
 	}
 }

@@ -25,6 +25,7 @@ type SimOptions struct {
 	SeedFile    string // "" is a small facility
 	StateFile   string
 	EffectsFile string
+	Scope       ppmssim.Scope // of the key
 	Latency     time.Duration
 	Faults      []string
 	Out         io.Writer
@@ -33,7 +34,7 @@ type SimOptions struct {
 
 // Sim serves a simulated PPMS until the context ends.
 func Sim(ctx context.Context, o SimOptions) (err error) {
-	options := ppmssim.Options{StateFile: o.StateFile, Latency: o.Latency, Log: o.Log, Seed: ppmssim.DefaultSeed()}
+	options := ppmssim.Options{StateFile: o.StateFile, Latency: o.Latency, Log: o.Log, Scope: o.Scope, Seed: ppmssim.DefaultSeed()}
 	if o.SeedFile != "" {
 		if options.Seed, err = ppmssim.ReadSeed(o.SeedFile); err != nil {
 			return err

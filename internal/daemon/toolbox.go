@@ -213,23 +213,24 @@ func (b *Toolbox) Systems(ctx context.Context, f SystemFilter) error {
 	return b.show(s, err)
 }
 
-// system finds a system by its id, or by its whole name.
-func (b *Toolbox) system(ctx context.Context, name string) (int, error) {
-	if id, err := strconv.Atoi(name); err == nil {
-		return id, nil
-	}
-	systems, err := b.reader.Systems(ctx)
+// system finds a system by its id, or by its whole name. PPMS would answer for one that there is not, too.
+func system(ctx context.Context, reader *ppms.Reader, name string) (*ppms.System, error) {
+	systems, err := reader.Systems(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	switch ids := idsOf(systems, name); len(ids) {
-	case 1:
-		return ids[0], nil
-	case 0:
-		return 0, fmt.Errorf("PPMS has no system %q; `ppms-syncd ppms systems` lists them", name)
-	default:
-		return 0, fmt.Errorf("PPMS has several systems %q: give the id, one of %v", name, ids)
+	ids := idsOf(systems, name)
+	if id, err := strconv.Atoi(name); err == nil {
+		ids = []int{id}
 	}
+	if len(ids) > 1 {
+		return nil, fmt.Errorf("PPMS has several systems %q: give the id, one of %v", name, ids)
+	}
+	i := slices.IndexFunc(systems, func(s ppms.System) bool { return slices.Contains(ids, s.ID) })
+	if i < 0 {
+		return nil, fmt.Errorf("PPMS has no system %q; `ppms-syncd ppms systems` lists them", name)
+	}
+	return &systems[i], nil
 }
 
 func idsOf(systems []ppms.System, name string) (ids []int) {
@@ -259,11 +260,11 @@ func (b *Toolbox) Rights(ctx context.Context, f RightsFilter) error {
 		}
 		return b.show(s, err)
 	}
-	id, err := b.system(ctx, f.System)
+	of, err := system(ctx, b.reader, f.System)
 	if err != nil {
 		return err
 	}
-	rights, err := b.reader.SystemRights(ctx, id)
+	rights, err := b.reader.SystemRights(ctx, of.ID)
 	s := &sheet{columns: []string{"login", "level"}, none: "No rights on this system."}
 	for _, r := range rights {
 		if !f.Access || r.Level != reconcile.Deactivated {
@@ -274,13 +275,14 @@ func (b *Toolbox) Rights(ctx context.Context, f RightsFilter) error {
 }
 
 // Experience lists how much people have used systems; empty means all.
-func (b *Toolbox) Experience(ctx context.Context, login, system string) error {
+func (b *Toolbox) Experience(ctx context.Context, login, on string) error {
 	id := 0
-	if system != "" {
-		var err error
-		if id, err = b.system(ctx, system); err != nil {
+	if on != "" {
+		of, err := system(ctx, b.reader, on)
+		if err != nil {
 			return err
 		}
+		id = of.ID
 	}
 	experiences, err := b.reader.Experiences(ctx, login, id)
 	s := &sheet{columns: []string{"login", "system", "booked_hours", "used_hours", "last_booking", "last_training"}, none: "No experience on record."}
@@ -291,8 +293,8 @@ func (b *Toolbox) Experience(ctx context.Context, login, system string) error {
 }
 
 // Booking shows who has a system now, or next.
-func (b *Toolbox) Booking(ctx context.Context, system string, next bool) error {
-	id, err := b.system(ctx, system)
+func (b *Toolbox) Booking(ctx context.Context, of string, next bool) error {
+	x, err := system(ctx, b.reader, of)
 	if err != nil {
 		return err
 	}
@@ -300,14 +302,14 @@ func (b *Toolbox) Booking(ctx context.Context, system string, next bool) error {
 	if next {
 		ask, column, none = b.reader.NextBooking, "from", "No booking to come; PPMS leaves out those that are years ahead."
 	}
-	booking, found, err := ask(ctx, id)
+	booking, found, err := ask(ctx, x.ID)
 	s := &sheet{columns: []string{"system", "login", column, "session"}, single: true, none: none}
 	if found {
 		at := booking.Until
 		if next {
 			at = booking.From
 		}
-		s.add(id, booking.Login, at, booking.Session)
+		s.add(x.ID, booking.Login, at, booking.Session)
 	}
 	return b.show(s, err)
 }

@@ -50,26 +50,52 @@ func (a *App) byHand(ctx context.Context) (*manual, error) {
 	return &manual{p, func() { r.close(); unlock() }}, nil
 }
 
-// confirm shows what would be written and asks. False without an error means that dry_run is set.
-func (a *App) confirm(what string, yes bool) (bool, error) {
-	p := &printer{out: a.Out, colour: a.Colour}
-	p.printf("%s\n", Harmless(what))
-	switch {
-	case p.err != nil:
-		return false, p.err
-	case a.Config.DryRun:
-		p.printf("dry_run is set in the configuration: nothing was written.\n")
-		return false, p.err
-	case yes, a.Ask != nil && a.Ask("Write this to PPMS?"):
-		return true, nil
-	case a.Ask == nil:
-		return false, usage("nothing was written: there is no terminal to ask on; give --yes")
-	}
-	return false, errors.New("nothing was written")
+// WriteOptions go with every write.
+type WriteOptions struct {
+	Yes  bool // does not ask
+	Form Form // of the result
 }
 
-// do journals and writes one change, and says what became of it.
-func (m *manual) do(ctx context.Context, c *reconcile.Change, write func(ctx context.Context, c *reconcile.Change)) error {
+// confirm says what would be written and asks.
+func (a *App) confirm(what string, o WriteOptions) error {
+	what = Harmless(what)
+	if o.Form == TableForm {
+		if _, err := fmt.Fprintln(a.Out, what); err != nil {
+			return err
+		}
+		what = "Write this to PPMS?"
+	}
+	switch {
+	case a.Config.DryRun, o.Yes, a.Ask != nil && a.Ask(what):
+		return nil
+	case a.Ask == nil:
+		return usage("nothing was written: there is no terminal to ask on; give --yes")
+	}
+	return errors.New("nothing was written")
+}
+
+// tell says what became of a change: to people in a sentence, to programs in an object or a row. Run is 0 where nothing was begun.
+func (a *App) tell(form Form, c *reconcile.Change, run int64, sentence string) error {
+	if form == TableForm {
+		_, err := fmt.Fprintln(a.Out, Harmless(sentence))
+		return err
+	}
+	s := &sheet{columns: []string{"run", "kind", "login", "outcome", "detail"}, single: true}
+	s.add(int(run), string(c.Kind), c.Login, string(c.Outcome), c.Detail)
+	return a.printSheet(s, form)
+}
+
+// do asks, journals and writes one change, and says what became of it.
+func (m *manual) do(
+	ctx context.Context, o WriteOptions, what string, c *reconcile.Change, write func(ctx context.Context, c *reconcile.Change),
+) error {
+	if err := m.confirm(what, o); err != nil {
+		return err
+	}
+	if m.Config.DryRun {
+		c.Outcome, c.Detail = reconcile.NotSent, "dry_run is set in the configuration: nothing was written."
+		return m.tell(o.Form, c, 0, c.Detail)
+	}
 	c.Reason = "by hand"
 	id, err := m.ledger.BeginRun(ctx, ledger.Run{
 		Started: m.Now(), Mode: ledger.Manual, Policy: m.Config.Policy, ConfigHash: m.Config.Hash(), Actor: m.actor(),
@@ -87,23 +113,26 @@ func (m *manual) do(ctx context.Context, c *reconcile.Change, write func(ctx con
 	if err := errors.Join(m.broken, m.ledger.FinishRun(context.WithoutCancel(ctx), id, result)); err != nil {
 		return &ExitError{Code: ExitPartial, Err: err}
 	}
-	if c.Outcome != reconcile.Applied {
-		code := ExitFailed
-		if m.report.wrote {
-			code = ExitPartial
-		}
-		return &ExitError{Code: code, Err: fmt.Errorf("%s: %s", c.Outcome, c.Detail)}
+	if c.Outcome == reconcile.Applied {
+		return m.tell(o.Form, c, id, fmt.Sprintf("Done, and read back%s. Journalled as run %d.", detailWord(c.Detail), id))
 	}
-	p := &printer{out: m.Out, colour: m.Colour}
-	p.printf("Done, and read back%s. Journalled as run %d.\n", detailWord(c.Detail), id)
-	return p.err
+	if o.Form != TableForm {
+		if err := m.tell(o.Form, c, id, ""); err != nil {
+			return err
+		}
+	}
+	code := ExitFailed
+	if m.report.wrote {
+		code = ExitPartial
+	}
+	return &ExitError{Code: code, Err: fmt.Errorf("%s: %s", c.Outcome, c.Detail)}
 }
 
 func detailWord(detail string) string {
 	if detail == "" {
 		return ""
 	}
-	return " (" + harmless(detail) + ")"
+	return " (" + detail + ")"
 }
 
 // NewUserOptions are what a user is made of. Fields are named as in PUMAPI.
@@ -111,11 +140,11 @@ type NewUserOptions struct {
 	Login        string
 	Fields       map[string]string
 	PasswordFile string // "" gives none: nobody can log in with one then
-	Yes          bool
+	WriteOptions
 }
 
-// CreateUser makes a new user, after a look that there is none of that login, which PPMS would overwrite, and that PPMS knows the unit,
-// which it would create.
+// CreateUser makes a new user, after a look that there is none of that login, which PPMS would overwrite, that PPMS knows the unit,
+// which it would create, and that nobody is known to have the address.
 func (a *App) CreateUser(ctx context.Context, o NewUserOptions) error {
 	return a.withPen(ctx, func(ctx context.Context, m *manual) error {
 		_, exists, err := m.reader.User(ctx, o.Login)
@@ -126,6 +155,9 @@ func (a *App) CreateUser(ctx context.Context, o NewUserOptions) error {
 			return fmt.Errorf("PPMS has a user %q already, and would overwrite it", o.Login)
 		}
 		if err := m.knownUnit(ctx, o.Fields["unitlogin"]); err != nil {
+			return err
+		}
+		if err := m.freeAddress(ctx, o.Fields["email"], o.Fields["lname"]); err != nil {
 			return err
 		}
 		m.also = map[string]string{}
@@ -144,10 +176,9 @@ func (a *App) CreateUser(ctx context.Context, o NewUserOptions) error {
 			}
 			m.also["pwd"] = password.Reveal()
 		}
-		if ok, err := a.confirm("New user "+o.Login+": "+fieldsWord(c.Fields), o.Yes); !ok {
-			return err
-		}
-		return m.do(ctx, c, func(ctx context.Context, c *reconcile.Change) { m.users(ctx, []*reconcile.Change{c}) })
+		return m.do(ctx, o.WriteOptions, "New user "+o.Login+": "+fieldsWord(c.Fields), c, func(ctx context.Context, c *reconcile.Change) {
+			m.users(ctx, []*reconcile.Change{c})
+		})
 	})
 }
 
@@ -172,6 +203,29 @@ func (m *manual) knownUnit(ctx context.Context, unit string) error {
 		"makes one", unit)
 }
 
+// freeAddress asks those who had the address when the ledger saw them last, and those of that last name. PUMAPI has no way to ask for
+// the address itself, so that without a ledger nothing is known.
+func (m *manual) freeAddress(ctx context.Context, email, lname string) error {
+	remembered, err := m.remembered(ctx, m.ledger)
+	if err != nil {
+		return err
+	}
+	var likely []string
+	for i := range remembered {
+		f := &remembered[i].Fields
+		if reconcile.Same(reconcile.Email, f[reconcile.Email], email) || reconcile.Same(reconcile.Lname, f[reconcile.Lname], lname) {
+			likely = append(likely, remembered[i].Login)
+		}
+	}
+	users, _, err := m.reader.Records(ctx, likely, nil)
+	for i := range users {
+		if reconcile.Same(reconcile.Email, users[i].Fields[reconcile.Email], email) {
+			return fmt.Errorf("PPMS has a user %q with the address %s already: is that the same person?", users[i].Login, email)
+		}
+	}
+	return err
+}
+
 func fieldsWord(fields map[string]reconcile.Value) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -184,7 +238,7 @@ func fieldsWord(fields map[string]reconcile.Value) string {
 type GroupOptions struct {
 	Unitlogin string
 	Fields    map[string]string
-	Yes       bool
+	WriteOptions
 }
 
 // CreateGroup makes a new group, after a look that there is none of that name, which PPMS would overwrite.
@@ -203,10 +257,7 @@ func (a *App) CreateGroup(ctx context.Context, o GroupOptions) error {
 				c.Fields[name] = reconcile.Value{To: value}
 			}
 		}
-		if ok, err := a.confirm("New group "+o.Unitlogin+": "+fieldsWord(c.Fields), o.Yes); !ok {
-			return err
-		}
-		return m.do(ctx, c, m.newGroup)
+		return m.do(ctx, o.WriteOptions, "New group "+o.Unitlogin+": "+fieldsWord(c.Fields), c, m.newGroup)
 	})
 }
 
@@ -243,7 +294,7 @@ func (m *manual) send(ctx context.Context, c *reconcile.Change, write func(ctx c
 type RightOptions struct {
 	Login, System, Level string
 	LowerSuperuser       bool // also where the login has S, which is never lowered unasked
-	Yes                  bool
+	WriteOptions
 }
 
 // SetRight gives somebody a level on a system, or D to take it away.
@@ -253,8 +304,7 @@ func (a *App) SetRight(ctx context.Context, o RightOptions) error {
 		return usage("%q is no level: it is D (deactivated), N (novice), A (autonomous) or S (superuser)", o.Level)
 	}
 	return a.withPen(ctx, func(ctx context.Context, m *manual) error {
-		box := &Toolbox{App: a, reader: m.reader}
-		system, err := box.system(ctx, o.System)
+		on, err := system(ctx, m.reader, o.System)
 		if err != nil {
 			return err
 		}
@@ -269,25 +319,23 @@ func (a *App) SetRight(ctx context.Context, o RightOptions) error {
 		if err != nil {
 			return err
 		}
-		have := rights[system]
+		have := rights[on.ID]
+		from := have.String()
+		c := &reconcile.Change{Kind: reconcile.SetRight, Login: user.Login, System: on.ID, SystemName: on.Name, From: &from, To: level.String()}
+		where := fmt.Sprintf("%s (%d)", on.Name, on.ID)
 		switch {
 		case have == level:
-			p := &printer{out: a.Out, colour: a.Colour}
-			p.printf("%s has %s on system %d already: nothing to do.\n", user.Login, level, system)
-			return p.err
+			c.Outcome, c.Detail = reconcile.Applied, fmt.Sprintf("%s has %s on %s already: nothing to do.", user.Login, level, where)
+			return m.tell(o.Form, c, 0, c.Detail)
 		case have == reconcile.Superuser && !o.LowerSuperuser:
-			return fmt.Errorf("%s is a superuser (S) of system %d; --lower-superuser takes that away", user.Login, system)
+			return fmt.Errorf("%s is a superuser (S) of %s; --lower-superuser takes that away", user.Login, where)
 		}
-		from := have.String()
-		c := &reconcile.Change{Kind: reconcile.SetRight, Login: user.Login, System: system, From: &from, To: level.String()}
 		inactive := ""
 		if !user.Active {
 			inactive = " (an inactive user)"
 		}
-		if ok, err := a.confirm(fmt.Sprintf("%s%s on system %d: %s → %s", user.Login, inactive, system, word(from), level), o.Yes); !ok {
-			return err
-		}
-		return m.do(ctx, c, func(ctx context.Context, c *reconcile.Change) { m.rights(ctx, []*reconcile.Change{c}) })
+		what := fmt.Sprintf("%s%s on %s: %s → %s", user.Login, inactive, where, word(from), level)
+		return m.do(ctx, o.WriteOptions, what, c, func(ctx context.Context, c *reconcile.Change) { m.rights(ctx, []*reconcile.Change{c}) })
 	})
 }
 
@@ -299,7 +347,7 @@ type OrderOptions struct {
 	CompletedAt              string // YYYY-MM-DD hh:mm:ss in the facility's time zone
 	Comments, StaffComments  string
 	Bcode                    string
-	Yes                      bool
+	WriteOptions
 }
 
 func (o *OrderOptions) order(zone *time.Location) (ppms.NewOrder, error) {
@@ -343,10 +391,8 @@ func (a *App) CreateOrder(ctx context.Context, o OrderOptions) error {
 		c := &reconcile.Change{Kind: reconcile.CreateOrder, Login: o.Login, Fields: map[string]reconcile.Value{
 			"serviceid": {To: o.Service}, "quantity": {To: o.Quantity}, afterOrder: {To: strconv.Itoa(last)},
 		}}
-		if ok, err := a.confirm(fmt.Sprintf("New order for %s: %s of service %s", o.Login, o.Quantity, o.Service), o.Yes); !ok {
-			return err
-		}
-		return m.do(ctx, c, func(ctx context.Context, c *reconcile.Change) {
+		what := fmt.Sprintf("New order for %s: %s of service %s", o.Login, o.Quantity, o.Service)
+		return m.do(ctx, o.WriteOptions, what, c, func(ctx context.Context, c *reconcile.Change) {
 			m.send(ctx, c, func(ctx context.Context) error { return m.writer.CreateOrder(ctx, order) })
 		})
 	})

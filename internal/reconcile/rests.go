@@ -5,7 +5,9 @@ package reconcile
 //
 //   - those that would be written;
 //   - those that would be linked, and those that are said not to be the person's: who is who is decided once;
-//   - those that hold an address which somebody else is to have.
+//   - those that hold an address which somebody else is to have;
+//   - those who have the last name of somebody that is to get an address. PUMAPI can only be asked whose record it is, not whose
+//     address, so that one which staff have just given to another account is not found for sure; where it is likely, it is looked for.
 //
 // Everything else that the plan says is that something need not be done, and a record that changed meanwhile is found when its
 // turn comes.
@@ -28,15 +30,34 @@ func RestsOn(in Input, plan *Plan, seen *Observations) []string {
 			taken[KeyOf(issue.Login)] = true
 		}
 	}
-	addresses := in.addressesOf(taken)
+	addresses, names := in.addressesOf(taken), in.namesOf(plan.Changes)
 	var logins []string
 	for i := range in.PPMS.Accounts {
 		a := &in.PPMS.Accounts[i]
-		if key := KeyOf(a.Login); keys[key] || taken[key] || len(addresses) > 0 && addresses[loose(a.Fields[Email])] {
+		key := KeyOf(a.Login)
+		if keys[key] || taken[key] || len(addresses) > 0 && addresses[loose(a.Fields[Email])] || len(names) > 0 && names[loose(a.Fields[Lname])] {
 			logins = append(logins, a.Login)
 		}
 	}
 	return logins
+}
+
+// namesOf are the last names of those who are to get an address, those that they have and those that they will have.
+func (in *Input) namesOf(changes []Change) map[string]bool {
+	names, logins := map[string]bool{}, map[Key]bool{}
+	for i := range changes {
+		if _, gets := changes[i].Fields[Email.String()]; gets {
+			names[loose(changes[i].Fields[Lname.String()].To)] = true
+			logins[KeyOf(changes[i].Login)] = true
+		}
+	}
+	for i := range in.PPMS.Accounts {
+		if a := &in.PPMS.Accounts[i]; len(logins) > 0 && logins[KeyOf(a.Login)] {
+			names[loose(a.Fields[Lname])] = true
+		}
+	}
+	delete(names, "")
+	return names
 }
 
 // addressesOf are the e-mail addresses that the directory has of these people.
