@@ -213,7 +213,7 @@ func (m *manual) freeAddress(ctx context.Context, email, lname string) error {
 	var likely []string
 	for i := range remembered {
 		f := &remembered[i].Fields
-		if reconcile.Same(reconcile.Email, f[reconcile.Email], email) || reconcile.Same(reconcile.Lname, f[reconcile.Lname], lname) {
+		if reconcile.Same(reconcile.Email, f[reconcile.Email], email) || reconcile.KeyOf(f[reconcile.Lname]) == reconcile.KeyOf(lname) {
 			likely = append(likely, remembered[i].Login)
 		}
 	}
