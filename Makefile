@@ -29,7 +29,7 @@ deps: ## install what the tests need (Debian; says what is missing if it may not
 .PHONY: test
 test: deps ## all tests, with the race detector and real directories
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
-	$(GO) test -timeout 15m -run FaultMatrix ./internal/daemon
+	$(GO) test -timeout 15m -run 'FaultMatrix|RequestCut' ./internal/daemon
 
 .PHONY: test-systemd
 test-systemd: deps deb ## units and package under a real systemd in a container (root)

@@ -1,10 +1,14 @@
 package daemon_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
+	"net/url"
 	"sync"
+	"syscall"
+	"testing"
 )
 
 // wires is a network in memory: what is dialled is accepted by whoever listens at that address.
@@ -80,3 +84,70 @@ func (w *wire) Close() error {
 }
 
 func (w *wire) Addr() net.Addr { return w.address }
+
+// scissors cut requests to PPMS on their way.
+type scissors struct {
+	fits  func(form url.Values) bool
+	pass  func(body int) int // of that many bytes, so many arrive
+	reset bool               // the connection is reset; else it ends
+	then  func()             // happens when one was cut; may be nil
+
+	mu  sync.Mutex
+	cut map[string]int // how often, by the request
+}
+
+// Dial is for connections of which requests are cut.
+func (s *scissors) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &snipped{conn, s}, nil
+}
+
+// once expects that requests were cut, and that each was sent a single time.
+func (s *scissors) once(t *testing.T) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.cut) == 0 {
+		t.Error("no request was cut")
+	}
+	for request, n := range s.cut {
+		if n != 1 {
+			t.Errorf("sent %d times: %s", n, request)
+		}
+	}
+}
+
+func (s *scissors) count(request string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cut == nil {
+		s.cut = map[string]int{}
+	}
+	s.cut[request]++
+}
+
+type snipped struct {
+	net.Conn
+	by *scissors
+}
+
+// Write is given a request at once, since those of PUMAPI are small.
+func (c *snipped) Write(p []byte) (int, error) {
+	_, body, _ := bytes.Cut(p, []byte("\r\n\r\n"))
+	form, err := url.ParseQuery(string(body))
+	if err != nil || !bytes.HasPrefix(p, []byte("POST ")) || !c.by.fits(form) {
+		return c.Conn.Write(p)
+	}
+	c.by.count(form.Encode())
+	n, err := c.Conn.Write(p[:len(p)-len(body)+c.by.pass(len(body))])
+	if tcp, ok := c.Conn.(*net.TCPConn); ok && c.by.reset {
+		err = errors.Join(err, tcp.SetLinger(0))
+	}
+	if c.by.then != nil {
+		c.by.then()
+	}
+	return n, errors.Join(err, c.Close(), syscall.EPIPE)
+}

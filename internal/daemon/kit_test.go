@@ -134,6 +134,7 @@ type world struct {
 	logs  safeBuffer
 	mu    sync.Mutex
 	on    func(action string, form url.Values) // staff's hands: called before PPMS works on a request
+	gone  bool                                 // nothing reaches PPMS any more
 }
 
 // newWorld starts one in which nothing has run yet.
@@ -154,26 +155,34 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 	var err error
 	w.dir = ldaptest.New(ldaptest.Options{Entries: w.Entries, BindDN: readerDN, Password: password})
 	t.Cleanup(w.dir.Close)
-	now := func() time.Time { return w.now }
-	if w.Wires != nil {
-		now = time.Now
-	}
-	w.sim, err = ppmssim.New(ppmssim.Options{Key: secret.New(apiKey), Seed: w.Seed, Now: now})
+	w.sim, err = ppmssim.New(ppmssim.Options{Key: secret.New(apiKey), Seed: w.Seed, Now: w.clock})
 	must(t, err)
 	w.start()
+	w.install()
+	t.Cleanup(w.keepsSecrets)
+	return w
+}
+
+// install puts a new program, with its configuration and secrets, into the folder. What it knows beside them is in a ledger there.
+func (w *world) install() {
+	w.t.Helper()
 	w.write("pumapi-key", apiKey)
 	w.write("ldap-password", password)
 	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
 	w.app = &daemon.App{
-		Log: zap.New(zapcore.NewCore(encoder, &w.logs, zap.DebugLevel)), Out: &w.out, Version: "test",
-		Now: now,
+		Log: zap.New(zapcore.NewCore(encoder, &w.logs, zap.DebugLevel)), Out: &w.out, Version: "test", Now: w.clock,
 	}
 	if w.Wires != nil {
 		w.app.Network = daemon.Network{Dial: w.Wires.Dial, Listen: w.Wires.Listen}
 	}
 	w.configure()
-	t.Cleanup(w.keepsSecrets)
-	return w
+}
+
+func (w *world) clock() time.Time {
+	if w.Wires != nil {
+		return time.Now()
+	}
+	return w.now
 }
 
 // start lets directory and PPMS answer, on loopback or in memory.
@@ -217,7 +226,11 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	if form, err := url.ParseQuery(string(body)); err == nil && w.on != nil {
 		w.on(form.Get("action"), form)
 	}
+	gone := w.gone
 	w.mu.Unlock()
+	if gone {
+		panic(http.ErrAbortHandler)
+	}
 	w.sim.Handler().ServeHTTP(rw, r)
 }
 

@@ -69,6 +69,9 @@ func places() []place {
 // specs are the faults of a kind at this place.
 func (p place) specs(kind string) []string {
 	specs := []string{p.request + ":" + kind}
+	if kind == cutRequest {
+		specs = nil
+	}
 	switch {
 	case p.request == "get{21,carl}": // both sources of one right
 		return []string{"getsysrights{id=21}:" + kind, "getuserrights{login=carl}:" + kind}
@@ -80,7 +83,10 @@ func (p place) specs(kind string) []string {
 	return specs
 }
 
-// wrong is one way for an answer to be wrong.
+// cutRequest is the one kind that is no fault of PPMS: half of the request's body arrives, then the connection ends.
+const cutRequest = "cut-request"
+
+// wrong is one way for an answer to be wrong, or not to come.
 type wrong struct {
 	name, kind string
 	fits       func(place) bool // nil: everywhere
@@ -92,6 +98,7 @@ func wrongs() []wrong {
 	return []wrong{
 		{name: "timeout", kind: "hang"},
 		{name: "timeout, done", kind: "hang-after", fits: write},
+		{name: "request cut in half", kind: cutRequest, fits: write},
 		{name: "reset before", kind: "reset-before"},
 		{name: "reset after", kind: "reset-after"},
 		{name: "500", kind: "status=500"},
@@ -210,6 +217,12 @@ func (m *matrix) world(t *testing.T) *world {
 func (m *matrix) cell(t *testing.T, p place, f wrong) string {
 	t.Helper()
 	w := m.world(t)
+	if f.kind == cutRequest {
+		s := p.scissors(func(body int) int { return body / 2 }, false)
+		s.then = func() { w.faults(p.specs(f.kind)...) }
+		w.app.Network.Dial = s.Dial
+		defer s.once(t)
+	}
 	if p.from == "" {
 		w.faults(p.specs(f.kind)...)
 	}
@@ -229,6 +242,7 @@ func (m *matrix) cell(t *testing.T, p place, f wrong) string {
 	got := w.apply()
 	w.when(0, "", "", func() {})
 	w.faults()
+	w.app.Network.Dial = nil
 	said := fmt.Sprintf("exit %d", daemon.ExitCode(got.err))
 	switch {
 	case p.change != "":
@@ -242,6 +256,58 @@ func (m *matrix) cell(t *testing.T, p place, f wrong) string {
 	}
 	m.end(t, w)
 	return said
+}
+
+// scissors are for the requests of this place.
+func (p place) scissors(pass func(body int) int, reset bool) *scissors {
+	action, rest, _ := strings.Cut(p.request, "{login=")
+	return &scissors{pass: pass, reset: reset, fits: func(form url.Values) bool {
+		return form.Get("action") == action && form.Get("login") == strings.TrimSuffix(rest, "}")
+	}}
+}
+
+// TestRequestCut resets the connection somewhere in the middle of a write: when only its head has arrived, in its body, or with all of it
+// there and the answer not. It is never sent again: what became of it is read back. If PPMS does it after that, the next run sees it.
+func TestRequestCut(t *testing.T) {
+	t.Parallel()
+	m := newMatrix(t)
+	cuts := []struct {
+		where string
+		pass  func(body int) int
+	}{
+		{"after the head", func(int) int { return 0 }},
+		{"after a byte", func(int) int { return 1 }},
+		{"in the middle", func(body int) int { return body / 2 }},
+		{"before the last byte", func(body int) int { return body - 1 }},
+		{"after the last byte", func(body int) int { return body }},
+	}
+	cells := 0
+	for i, p := range places() {
+		if !p.write || p.blind != "" {
+			continue
+		}
+		for j, cut := range cuts {
+			if withRace && (i+j)%len(cuts) != 0 {
+				continue
+			}
+			cells++
+			t.Run(p.name+" "+cut.where, func(t *testing.T) {
+				t.Parallel()
+				w := m.world(t)
+				s := p.scissors(cut.pass, true)
+				w.app.Network.Dial = s.Dial
+				got := w.apply()
+				s.once(t)
+				c := got.change(p.change)
+				if c.Outcome != reconcile.NotApplied && (c.Outcome != reconcile.Applied || j < len(cuts)-1) {
+					t.Errorf("%s: %s %q", p.change, c.Outcome, c.Detail)
+				}
+				w.app.Network.Dial = nil
+				m.end(t, w)
+			})
+		}
+	}
+	record(t, "cuts", fmt.Sprintf("%d, each sent once and settled by reading", cells))
 }
 
 // end lets PPMS answer again, and expects the end that the undisturbed run had.

@@ -1,12 +1,16 @@
 package daemon_test
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,39 +27,54 @@ import (
 var full = flag.Bool("full", false, "walk the model for long (see make reliability)")
 
 // TestModel walks through the life of a small institute by chance: people come, leave, are disabled and come back, join groups and
-// leave them; staff change accounts and rights by hand; the configuration changes; time passes; runs meet faults of both sides, are
-// stopped, or lose power. After each run the checker must find nothing, and when all is quiet two runs bring both sides into step.
+// leave them; staff change accounts and rights by hand; the configuration changes; the service moves to another machine; time passes;
+// runs meet faults of both sides, or lose power. After each step the checker must find nothing, and when all is quiet some runs bring
+// both sides into step. A walk is repeated with -rapid.seed.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	walks := "4"
 	if *full {
-		walks = "60"
+		walks = "120"
 	}
 	must(t, flag.Set("rapid.checks", walks))
-	steps, runs := 0, 0
+	seed := flag.Lookup("rapid.seed").Value.String()
+	if seed == "0" {
+		seed = strconv.FormatInt(time.Now().UnixNano(), 10)
+		must(t, flag.Set("rapid.seed", seed))
+	}
+	t.Logf("the same once more: -rapid.seed=%s", seed)
+	done, steps, runs := 0, 0, 0
+	run := func(do func(*rapid.T)) func(*rapid.T) {
+		return func(rt *rapid.T) { do(rt); runs++ }
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newInstitution(t)
 		defer m.w.dir.Close()
 		rt.Repeat(map[string]func(*rapid.T){
-			"":                     func(*rapid.T) { steps++ },
-			"somebody comes":       m.comes,
-			"somebody leaves":      m.leaves,
-			"somebody is disabled": m.disabled,
-			"a value changes":      m.value,
-			"a group changes":      m.group,
-			"staff":                m.staff,
-			"staff and rights":     m.staffRight,
-			"configuration":        m.configuration,
-			"time":                 m.time,
-			"run":                  func(rt *rapid.T) { runs++; m.run(rt) },
-			"run, PPMS at fault":   func(rt *rapid.T) { runs++; m.runWithFaults(rt) },
-			"run, directory":       func(rt *rapid.T) { runs++; m.runWithHiddenPeople(rt) },
-			"run, power cut":       func(rt *rapid.T) { runs++; m.powerCut(rt) },
+			"":                         func(rt *rapid.T) { steps++; m.check(rt) },
+			"somebody comes":           m.comes,
+			"somebody leaves":          m.leaves,
+			"somebody is disabled":     m.disabled,
+			"a value changes":          m.value,
+			"a group changes":          m.group,
+			"staff":                    m.staff,
+			"staff and rights":         m.staffRight,
+			"configuration":            m.configuration,
+			"another machine":          m.moves,
+			"time":                     m.time,
+			"run":                      run(m.run),
+			"run, PPMS at fault":       run(m.runWithFaults),
+			"run, somebody hidden":     run(m.runWithHiddenPeople),
+			"run, directory at fault":  run(m.runWithDirectoryFaults),
+			"run, wrong configuration": run(m.runWithWrongBase),
+			"run, power cut":           run(m.powerCut),
 		})
 		m.quiet(rt)
+		done++
 	})
-	t.Logf("%s walks, %d steps, %d of them runs", walks, steps, runs)
-	record(t, "model", fmt.Sprintf("%s walks, %d steps, %d of them runs", walks, steps, runs))
+	told := fmt.Sprintf("%d walks, %d steps, %d of them runs; seed %s", done, steps, runs, seed)
+	t.Log(told)
+	record(t, "model", told)
 }
 
 // institution is the institute, and what a witness would remember of it.
@@ -65,6 +84,11 @@ type institution struct {
 	before  ppmssim.Seed
 	managed map[string]bool
 	seen    map[reconcile.Key][]time.Time // complete reads that showed somebody enabled
+	effects int                           // of PPMS, that were looked at one by one
+
+	unread  string            // whom ldap.users.filter leaves out
+	systems []int             // that a rule names
+	hidden  func(string) bool // whom the directory hides at present
 }
 
 const modelGrace = 24 * time.Hour
@@ -81,7 +105,10 @@ func newInstitution(t *testing.T) *institution {
 		s.CallTimeout = "300ms"
 		s.Guards = "creations: {floor: 9}, updates: {floor: 9}, grants: {floor: 9}, revocations: {floor: 9}, deactivations: {floor: 9}"
 	})
-	return &institution{t: t, w: w, before: w.sim.Snapshot(), managed: map[string]bool{}, seen: map[reconcile.Key][]time.Time{}}
+	return &institution{
+		t: t, w: w, before: w.sim.Snapshot(), managed: map[string]bool{}, seen: map[reconcile.Key][]time.Time{}, systems: []int{12, 13, 21},
+		hidden: nobodyHidden,
+	}
 }
 
 func (m *institution) somebody(rt *rapid.T) string {
@@ -179,13 +206,37 @@ func (m *institution) staffRight(rt *rapid.T) {
 }
 
 func (m *institution) configuration(rt *rapid.T) {
+	const confocal, microscopy = `{name: confocal, group: confocal-users, systems: [{type: "Confocal*"}], level: %s}`, `{name: em, group: em-users, systems: [21], level: N}`
 	policy := rapid.SampledFrom([]string{"sync", "sync", "upsert-only", "create-only"}).Draw(rt, "policy")
-	level := rapid.SampledFrom([]string{"A", "N"}).Draw(rt, "level")
+	fields := rapid.SampledFrom([]string{"[lname, fname, email, phone]", "[phone]"}).Draw(rt, "authoritative")
+	m.unread = rapid.SampledFrom([]string{"", "", "", "emmy", "p01"}).Draw(rt, "left out")
+	var rules []string
+	m.systems = nil
+	if level := rapid.SampledFrom([]string{"A", "N", "A", "N", ""}).Draw(rt, "confocal"); level != "" {
+		rules, m.systems = append(rules, fmt.Sprintf(confocal, level)), append(m.systems, 12, 13)
+	}
+	if rapid.IntRange(0, 4).Draw(rt, "no electron microscopy") > 0 {
+		rules, m.systems = append(rules, microscopy), append(m.systems, 21)
+	}
 	m.w.configure(func(s *settings) {
-		s.Policy = policy
-		s.Rights = `[{name: confocal, group: confocal-users, systems: [{type: "Confocal*"}], level: ` + level + `},
-  {name: electron-microscopy, group: em-users, systems: [21], level: N}]`
+		s.Policy, s.Authoritative, s.UserFilter = policy, fields, "(objectClass=inetOrgPerson)"
+		if m.unread != "" {
+			s.UserFilter = "(&(objectClass=inetOrgPerson)(!(uid=" + m.unread + ")))"
+		}
+		s.Rights = "[" + strings.Join(rules, ", ") + "]"
 	})
+}
+
+// moves takes a backup of the ledger to another machine and goes on there.
+func (m *institution) moves(rt *rapid.T) {
+	if !m.ran() {
+		rt.Skip("no ledger yet")
+	}
+	folder := m.t.TempDir()
+	must(m.t, m.w.app.Backup(m.t.Context(), filepath.Join(folder, "ledger.db")))
+	m.w.text()
+	m.w.Folder = folder
+	m.w.install()
 }
 
 func (m *institution) time(rt *rapid.T) {
@@ -208,20 +259,29 @@ func (m *institution) run(rt *rapid.T) {
 			rt.Fatal(err)
 		}
 	}
-	m.check(rt)
-	if plan.Directory.Complete { // who was enabled in a complete read is remembered after it: its own writes are judged by those before
-		for _, e := range m.w.Entries {
-			if login := e.Attrs["uid"]; login != nil && e.Attrs["employeeType"] == nil || login != nil && e.Attrs["employeeType"][0] != "left" {
-				key := reconcile.KeyOf(login[0])
-				m.seen[key] = append(m.seen[key], m.w.now)
-			}
+	if !plan.Directory.Complete {
+		return
+	}
+	for _, e := range m.w.Entries { // who is enabled in it
+		login, kind := e.Attrs["uid"], e.Attrs["employeeType"]
+		if login != nil && (kind == nil || kind[0] != "left") && login[0] != m.unread && !m.hidden(login[0]) {
+			key := reconcile.KeyOf(login[0])
+			m.seen[key] = append(m.seen[key], m.w.now)
 		}
 	}
 }
 
+func nobodyHidden(string) bool { return false }
+
+// ran says whether there is a ledger.
+func (m *institution) ran() bool {
+	_, err := os.Stat(m.w.path("ledger.db"))
+	return err == nil
+}
+
 // check holds all that was written since the beginning against what was promised.
 func (m *institution) check(rt *rapid.T) {
-	if _, err := os.Stat(m.w.path("ledger.db")); err != nil {
+	if !m.ran() {
 		return
 	}
 	for _, login := range m.w.managed() {
@@ -237,6 +297,24 @@ func (m *institution) check(rt *rapid.T) {
 	if len(broken) > 0 {
 		rt.Fatalf("broken promises:\n%s", strings.Join(broken, "\n"))
 	}
+	m.configurationTakesNothing(rt)
+}
+
+// configurationTakesNothing looks at what is new: nobody ever approves anything here, so that nobody loses what only the configuration
+// says that they have no more.
+func (m *institution) configurationTakesNothing(rt *rapid.T) {
+	effects := m.w.sim.Effects()
+	for i := range effects[m.effects:] {
+		e := &effects[m.effects+i]
+		system, _ := strconv.Atoi(e.Params["id"]) // 0 where it is no right
+		switch {
+		case e.Action == "setright" && e.Params["type"] == "D" && !slices.Contains(m.systems, system):
+			rt.Fatalf("%s: no rule names the system any more", effectLine(e))
+		case e.Action == "upduser" && e.Params["active"] == "false" && e.Params["login"] == m.unread:
+			rt.Fatalf("%s: it is the filter that leaves the person out", effectLine(e))
+		}
+	}
+	m.effects = len(effects)
 }
 
 func (m *institution) enabled(key reconcile.Key, before time.Time) (last time.Time) {
@@ -261,47 +339,96 @@ func (m *institution) runWithFaults(rt *rapid.T) {
 	m.w.faults()
 }
 
-// runWithHiddenPeople lets the directory leave somebody out of the search, once or altogether.
+// runWithHiddenPeople lets the directory leave somebody out: of the search alone, so that a second look finds them, or altogether.
 func (m *institution) runWithHiddenPeople(rt *rapid.T) {
 	login := m.somebody(rt)
 	if !m.inDirectory(login) {
 		rt.Skip("is not there")
 	}
-	entries := m.w.Entries
-	m.w.dir.SetFaults(ldaptest.Fault{Base: peopleBase, Filter: "inetOrgPerson", Times: 1, Do: ldaptest.Hide(uid(login))})
-	// A witness counts only whom the read returned.
-	m.w.Entries = slices.DeleteFunc(slices.Clone(entries), func(e ldaptest.Entry) bool { return e.DN == uid(login) })
-	m.run(rt)
-	m.w.Entries = entries
-	m.w.dir.SetFaults()
+	hide := ldaptest.Fault{Do: ldaptest.Hide(uid(login))}
+	if rapid.Bool().Draw(rt, "in the search alone") {
+		hide.Base, hide.Filter, hide.Times = peopleBase, "inetOrgPerson", 1
+	}
+	m.hidden = func(other string) bool { return other == login }
+	m.runWithDirectory(rt, hide)
 }
 
-// powerCut lets a run lose power at some request: nothing after it reaches PPMS, and the ledger is as it was on disk then.
+// runWithDirectoryFaults lets searches end badly, or show less than there is.
+func (m *institution) runWithDirectoryFaults(rt *rapid.T) {
+	n := rapid.IntRange(0, 8).Draw(rt, "n")
+	somewhere := uid(m.somebody(rt))
+	do := map[string]ldaptest.Do{
+		"cut":        ldaptest.Cut(n * 100),
+		"limit":      ldaptest.Result(4).After(n),
+		"busy":       ldaptest.Result(51).After(n),
+		"goodbye":    ldaptest.Disconnect(),
+		"garbage":    ldaptest.Garbage(),
+		"elsewhere":  ldaptest.Reference("ldap://other.example.org/ou=x"),
+		"bad DN":     ldaptest.BadDN(somewhere),
+		"twice":      ldaptest.Duplicate(somewhere),
+		"no login":   ldaptest.Withhold(somewhere, "uid"),
+		"no type":    ldaptest.Withhold("", "employeeType"),
+		"no ids":     ldaptest.Withhold("", "entryUUID"),
+		"no members": ldaptest.Withhold("", "member"),
+		"no group":   ldaptest.Hide(cn("imaging")),
+		"nothing":    ldaptest.Empty(),
+	}
+	kind := rapid.SampledFrom(slices.Sorted(maps.Keys(do))).Draw(rt, "kind")
+	fault := rapid.SampledFrom([]ldaptest.Fault{{}, {Base: peopleBase, Filter: "inetOrgPerson"}, {Base: groupBase, Filter: "groupOfNames"}}).Draw(rt, "where")
+	fault.Do = do[kind]
+	if kind == "nothing" && fault.Base != groupBase {
+		m.hidden = func(string) bool { return true }
+	}
+	m.runWithDirectory(rt, fault)
+}
+
+func (m *institution) runWithDirectory(rt *rapid.T, faults ...ldaptest.Fault) {
+	m.w.dir.SetFaults(faults...)
+	m.run(rt)
+	m.w.dir.SetFaults()
+	m.hidden = nobodyHidden
+}
+
+// runWithWrongBase is a slip of whoever edits the configuration.
+func (m *institution) runWithWrongBase(rt *rapid.T) {
+	wrong := rapid.SampledFrom([]string{"ou=poeple,dc=example,dc=org", "ou=former,dc=example,dc=org"}).Draw(rt, "base")
+	m.w.configure(func(s *settings) { s.UsersBase = wrong })
+	m.hidden = func(string) bool { return true }
+	m.run(rt)
+	m.hidden = nobodyHidden
+	m.w.configure(func(s *settings) { s.UsersBase = peopleBase })
+}
+
+// powerCut lets a run lose power at some request: neither that one nor any after it reaches PPMS, and the ledger is as it was on disk
+// then. How the run believes to have ended is of no interest.
 func (m *institution) powerCut(rt *rapid.T) {
 	m.w.pass(time.Minute)
 	at, seen := rapid.IntRange(1, 60).Draw(rt, "request"), 0
 	files := map[string][]byte{}
+	ctx, stop := context.WithCancel(m.t.Context())
+	defer stop()
 	m.w.mu.Lock()
 	m.w.on = func(string, url.Values) {
 		if seen++; seen == at {
 			for _, name := range []string{"ledger.db", "ledger.db-wal"} {
 				files[name], _ = os.ReadFile(m.w.path(name)) // it may not be there yet
 			}
-			m.w.faults("*:reset-before")
+			m.w.gone = true
+			stop()
 		}
 	}
 	m.w.mu.Unlock()
-	err := m.w.app.Apply(m.t.Context(), daemon.ApplyOptions{Output: daemon.JSON})
+	_ = m.w.app.Apply(ctx, daemon.ApplyOptions{Output: daemon.JSON})
 	m.w.when(0, "", "", func() {})
 	m.w.text()
-	m.w.faults()
-	_ = err // how the run that lost power ended is of no interest
+	m.w.mu.Lock()
+	m.w.gone = false
+	m.w.mu.Unlock()
 	for name, data := range files {
 		if len(data) > 0 || name == "ledger.db-wal" {
 			m.w.write(name, string(data))
 		}
 	}
-	m.check(rt)
 }
 
 // quiet lets nothing more happen: after some runs there is nothing to do that does not wait for somebody.
@@ -313,6 +440,7 @@ func (m *institution) quiet(rt *rapid.T) {
 	for range 3 {
 		m.run(rt)
 	}
+	m.check(rt)
 	err := m.w.app.Plan(m.t.Context(), daemon.PlanOptions{ExitCode: true, Output: daemon.JSON})
 	var plan reconcile.Plan
 	text := m.w.text()
