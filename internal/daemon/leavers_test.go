@@ -66,6 +66,32 @@ func TestDisabledPersonIsDeactivatedAfterTheirGrace(t *testing.T) {
 	expect(t, got.change(carlLeaves).Reason, "disabled in the directory since")
 }
 
+// An account that ends at a date: nobody touches the entry, the date comes, and the grace of the disabled begins. Who is prolonged in
+// time stays, who is prolonged afterwards comes back.
+func TestExpiredAccount(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) {
+		s.Disabled, s.Leavers = "expiredTime(attr('pwdEndTime'))", "disabled_grace: 24h, confirmations: 2"
+	})
+	ends := func(login string, in time.Duration) {
+		w.set(uid(login), "pwdEndTime", w.now.Add(in).Format("20060102150405Z"))
+	}
+	ends("carl", 36*time.Hour)
+	ends("emmy", 36*time.Hour)
+	w.days(1)
+	ends("emmy", 365*24*time.Hour)
+	w.days(1) // carl's has come, 12 hours ago; this read is the first to see it
+	w.pass(23 * time.Hour)
+	w.apply().exits(daemon.ExitOK).did()
+	w.pass(time.Hour)
+	got := w.apply().exits(daemon.ExitOK).did(carlLeaves)
+	expect(t, got.change(carlLeaves).Reason, "disabled in the directory since 2026-03-05")
+	w.days(1)
+	ends("carl", 365*24*time.Hour)
+	w.apply().exits(daemon.ExitOK).did("updateuser carl active=true")
+	w.plan().exits(daemon.ExitOK).has().issues()
+}
+
 func TestWhoComesBackIsOffTheList(t *testing.T) {
 	t.Parallel()
 	w := settled(t)
