@@ -13,13 +13,14 @@ import (
 // complete completes the one argument of a command with what the ledger has. A shell is no place for complaints: where there is no
 // configuration or no ledger, there is nothing to choose from.
 func (p *program) complete(from func(*daemon.App, context.Context) []string) cobra.CompletionFunc {
+	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		cfg, err := config.Load(p.configFile)
 		if err != nil || len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+			return nil, directive
 		}
 		a := &daemon.App{Config: cfg, Log: zap.NewNop(), Out: p.out, Version: buildVersion()}
-		return from(a, c.Context()), cobra.ShellCompDirectiveNoFileComp
+		return from(a, c.Context()), directive
 	}
 }
 

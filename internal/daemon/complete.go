@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// choices asks the ledger for what a shell completes; if anything is wrong, there are none.
+// choices asks the ledger for what a shell completes, in the order in which it is to be shown; if anything is wrong, there are none.
 func (a *App) choices(ctx context.Context, list func(l Ledger) ([]string, error)) []string {
 	l, err := a.readLedger(ctx)
 	if err != nil || l == nil {
@@ -18,13 +18,15 @@ func (a *App) choices(ctx context.Context, list func(l Ledger) ([]string, error)
 	if err != nil {
 		return nil
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return all
 }
 
 // Logins are the accounts that the ledger knows.
 func (a *App) Logins(ctx context.Context) []string {
-	return a.choices(ctx, func(l Ledger) ([]string, error) { return knownLogins(ctx, l) })
+	return a.choices(ctx, func(l Ledger) ([]string, error) {
+		logins, err := knownLogins(ctx, l)
+		return alphabetical(logins), err
+	})
 }
 
 // HeldLogins are those of which something is held.
@@ -34,11 +36,17 @@ func (a *App) HeldLogins(ctx context.Context) []string {
 		for _, h := range memory.Held() {
 			logins = append(logins, string(h.Key))
 		}
-		return logins, err
+		return alphabetical(logins), err
 	})
 }
 
-// RunNumbers are those of the last runs, each with when it was and how it ended.
+// alphabetical is each once.
+func alphabetical(logins []string) []string {
+	slices.Sort(logins)
+	return slices.Compact(logins)
+}
+
+// RunNumbers are those of the last runs, the latest first, each with when it was and how it ended.
 func (a *App) RunNumbers(ctx context.Context) []string {
 	return a.choices(ctx, func(l Ledger) (numbers []string, err error) {
 		const recent = 50
