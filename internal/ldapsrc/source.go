@@ -183,13 +183,14 @@ func (s *Source) readGroups(ctx context.Context, sess *session) (*groupGraph, er
 }
 
 func (s *Source) readPeople(ctx context.Context, sess *session, m *mapper, watch *canaries, x *explainer) ([]reconcile.Person, error) {
-	var people []reconcile.Person
+	var pages [][]reconcile.Person // joined once: a list that grows would be copied again and again
 	q := query{
 		what: "the search for people", base: s.cfg.Users.Base, filter: s.cfg.Users.Filter,
 		attributes: distinct(append(m.needed, s.cfg.Users.ID)),
 	}
 	s.log.Info("ldap search", zap.String("command", sess.command(q)))
 	err := sess.walk(ctx, q, func(page []*ldap.Entry) error {
+		people := make([]reconcile.Person, 0, len(page))
 		for _, e := range page {
 			key, err := dnKey(e.DN)
 			if err != nil {
@@ -203,12 +204,13 @@ func (s *Source) readPeople(ctx context.Context, sess *session, m *mapper, watch
 			x.see((*entry)(e), key, &p)
 			people = append(people, p)
 		}
+		pages = append(pages, people)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return people, nil
+	return slices.Concat(pages...), nil
 }
 
 // distinct sorts attribute names and drops those that differ only in case.
