@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -84,8 +85,14 @@ func (p *program) forgetCommand() *cobra.Command {
 func (p *program) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Short: "Copy the ledger, in use or not", Args: exactly("FILE"),
-		Long: "Writes a whole copy of the ledger, as of now, into a new file that only its owner may read. A run may be under way. The copy\n" +
-			"is a ledger itself.",
-		RunE: p.withArg(func(ctx context.Context, a *daemon.App, file string) error { return a.Backup(ctx, file) }),
+		Long: "Writes a whole copy of the ledger, as of now, into a new file that only its owner may read, or with - to standard output. A run\n" +
+			"may be under way. The copy is a ledger itself.",
+		Example: "  ppms-syncd backup ledger-copy.db\n  kubectl exec deploy/ppms-syncd -- /ppms-syncd backup - >ledger-copy.db",
+		RunE: p.withArg(func(ctx context.Context, a *daemon.App, file string) error {
+			if file == daemon.Stdout && isTerminal(p.out) {
+				return misuse(errors.New("a ledger is nothing for a terminal: send the output to a file, or name one"))
+			}
+			return a.Backup(ctx, file)
+		}),
 	}
 }

@@ -150,6 +150,7 @@ type Ledger struct {
 type HTTP struct {
 	Listen        string `json:"listen" jsonschema:"minLength=1" jsonschema_description:"Address and port."`
 	WebConfigFile string `json:"web_config_file" jsonschema_description:"File with TLS and authentication settings in the format of the Prometheus exporter toolkit."`
+	Plain         bool   `json:"plain" jsonschema_description:"Listen without TLS and authentication where others could reach it: something else, such as a network policy, lets in only those who should."`
 }
 
 // Log says what is logged.

@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -92,17 +93,34 @@ func TestBackupIsALedger(t *testing.T) {
 		t.Errorf("%v %v", info.Mode(), err)
 	}
 	fails(t, w.app.Backup(t.Context(), file), "exists already")
+	before := w.files()
+	must(t, w.app.Backup(t.Context(), daemon.Stdout))
+	if diff := cmp.Diff(before, w.files()); diff != "" {
+		t.Errorf("something is left behind: %s", diff)
+	}
+	must(t, os.WriteFile(w.path("piped.db"), []byte(w.text()), 0o600))
 
 	w.put(person("new", "N", "New", "curielab")) // what comes after the backup is not in it
 	w.apply().exits(daemon.ExitOK)
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		must(t, os.Rename(w.path("ledger.db"+suffix), w.path("old.db"+suffix)))
 	}
-	must(t, os.Rename(file, w.path("ledger.db")))
+	must(t, os.Rename(w.path("piped.db"), w.path("ledger.db")))
 	if diff := cmp.Diff(want, w.memory()); diff != "" {
 		t.Error(diff)
 	}
 	w.apply().exits(daemon.ExitOK).did()
+}
+
+// files are the names of what lies beside the ledger, in use or not.
+func (w *world) files() (names []string) {
+	w.t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(w.app.Config.Ledger.Path))
+	must(w.t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // ledgerHas looks for words in the files of the ledger.

@@ -26,7 +26,7 @@ func (a *App) listen(ctx context.Context) (net.Listener, error) {
 	return listener, nil
 }
 
-// mayListen refuses a listener that others can reach and nothing protects, and a web configuration that cannot be used. That file is read
+// mayListen refuses a listener that others can reach and nothing protects, unless the operator says so, and a web configuration that cannot be used. That file is read
 // again on each connection, so that a renewed certificate needs no restart.
 func (a *App) mayListen() error {
 	address, file := a.Config.HTTP.Listen, a.Config.WebConfigFile()
@@ -34,10 +34,11 @@ func (a *App) mayListen() error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("http.web_config_file: %s cannot be used: %w", file, err)
-	case protected || !a.Config.HTTP.Exposed():
+	case protected || a.Config.HTTP.Plain || !a.Config.HTTP.Exposed():
 		return nil
 	case file == "":
-		return fmt.Errorf("http.listen: others can reach %s: set http.web_config_file with TLS or authentication, or listen on 127.0.0.1", address)
+		return fmt.Errorf("http.listen: others can reach %s: set http.web_config_file with TLS or authentication, or listen on 127.0.0.1; "+
+			"http.plain allows it where something else keeps them out", address)
 	}
 	return fmt.Errorf("http.listen: others can reach %s, and %s (http.web_config_file) has neither TLS nor authentication: give it "+
 		"tls_server_config or basic_auth_users, or listen on 127.0.0.1", address, file)

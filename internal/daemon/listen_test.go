@@ -88,6 +88,16 @@ func TestListenerWithTLSAndPassword(t *testing.T) {
 	}
 }
 
+// TestListenerPlain: whoever says that something else keeps the others out is believed.
+func TestListenerPlain(t *testing.T) {
+	w := newWorld(t)
+	w.app.Config.HTTP.Listen = "0.0.0.0:0"
+	fails(t, w.app.Check(t.Context(), true), "")
+	expect(t, w.text(), "others can reach 0.0.0.0:0", "http.plain")
+	w.app.Config.HTTP.Plain = true
+	must(t, w.app.Check(t.Context(), true))
+}
+
 // TestListenerRefused: what would be open to all, or is not what it was meant to be, does not start.
 func TestListenerRefused(t *testing.T) {
 	for _, c := range []struct {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -13,8 +16,14 @@ import (
 	"ppms-syncd/internal/reconcile"
 )
 
-// Backup writes a copy of the ledger, which may be in use, into a new file.
+// Stdout is the name of a file that means standard output.
+const Stdout = "-"
+
+// Backup writes a copy of the ledger, which may be in use, into a new file or to standard output.
 func (a *App) Backup(ctx context.Context, file string) error {
+	if file == Stdout {
+		return a.backupOut(ctx)
+	}
 	err := ledger.Backup(ctx, a.Config.Ledger.Path, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(a.noLedger(), err)
@@ -26,6 +35,29 @@ func (a *App) Backup(ctx context.Context, file string) error {
 	p.printf("%s has a copy of the ledger. To restore it: stop ppms-syncd, move %s away together with its -wal and -shm files, and put the "+
 		"copy in its place.\n", harmless(file), harmless(a.Config.Ledger.Path))
 	return p.err
+}
+
+// backupOut makes the copy beside the ledger first, where there is room for one, or nothing but half a copy might come out.
+func (a *App) backupOut(ctx context.Context) (err error) {
+	path := a.Config.Ledger.Path
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(a.noLedger(), err)
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(path), "backup-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	copied := filepath.Join(dir, "ledger.db")
+	if err := ledger.Backup(ctx, path, copied); err != nil {
+		return err
+	}
+	file, err := os.Open(copied) //nolint:gosec // G304: just made
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(a.Out, file)
+	return errors.Join(err, file.Close())
 }
 
 // Forget removes what the ledger knows of one person, for a request of data protection. It says what that is and asks first.
