@@ -87,7 +87,7 @@ func (p *program) backupCommand() *cobra.Command {
 		Use: "backup FILE", Short: "Copy the ledger, in use or not", Args: exactly("FILE"),
 		Long: "Writes a whole copy of the ledger, as of now, into a new file that only its owner may read, or with - to standard output. A run\n" +
 			"may be under way. The copy is a ledger itself.",
-		Example: "  ppms-syncd backup ledger-copy.db\n  kubectl exec deploy/ppms-syncd -- /ppms-syncd backup - >ledger-copy.db",
+		Example: "  ppms-syncd backup ledger-copy.db\n  kubectl exec deploy/ppms-syncd -- ppms-syncd backup - >ledger-copy.db",
 		RunE: p.withArg(func(ctx context.Context, a *daemon.App, file string) error {
 			if file == daemon.Stdout && isTerminal(p.out) {
 				return misuse(errors.New("a ledger is nothing for a terminal: send the output to a file, or name one"))

@@ -107,7 +107,7 @@ volumes:
       defaultMode: 0440
       sources:
         {{- if .Values.secrets.create }}
-        - secret: {name: {{ include "ppms-syncd.name" . }}}
+        - secret: {name: {{ include "ppms-syncd.name" . }}-secrets}
         {{- end }}
         {{- range .Values.secrets.existing }}
         - secret: {{ toJson . }}
