@@ -36,6 +36,15 @@ test-systemd: deps deb ## units and package under a real systemd in a container 
 	scripts/systemd/check
 	scripts/systemd/test
 
+.PHONY: test-kubernetes
+test-kubernetes: deps ## the Helm chart, with Helm 3 and 4 and a real API server on loopback
+	scripts/kubernetes/tools
+	$(GO) test -count=1 -tags kubernetes ./deploy/helm
+
+.PHONY: chart
+chart: ## the Helm chart, in dist/
+	scripts/release chart
+
 .PHONY: deb
 deb: bin/nfpm ## a Debian package for this machine, in dist/
 	scripts/release deb $(shell $(GO) env GOARCH)
@@ -84,7 +93,7 @@ fmt: bin/golangci-lint ## format the code
 	bin/golangci-lint fmt ./...
 
 .PHONY: ci
-ci: build lint demo test test-systemd reproducible ## everything that must pass before a change is accepted
+ci: build lint demo test test-systemd reproducible test-kubernetes ## everything that must pass before a change is accepted
 
 .PHONY: clean
 clean: ## remove what was built
