@@ -39,7 +39,7 @@ test-systemd: deps deb ## units and package under a real systemd in a container 
 .PHONY: test-kubernetes
 test-kubernetes: deps ## the Helm chart, with Helm 3 and 4 and a real API server on loopback
 	scripts/kubernetes/tools
-	$(GO) test -count=1 -tags kubernetes ./deploy/helm
+	$(GO) test -count=1 -parallel 4 -tags kubernetes ./deploy/helm
 
 .PHONY: chart
 chart: ## the Helm chart, in dist/

@@ -24,7 +24,7 @@ type kube struct {
 // TestCluster is all that needs a real API server.
 func TestCluster(t *testing.T) {
 	dir := t.TempDir()
-	t.Log(run(t, "", "../../scripts/kubernetes/cluster", "start", dir))
+	t.Log(run(t, "../../scripts/kubernetes/cluster", "start", dir))
 	t.Cleanup(func() {
 		if out, err := exec.Command("../../scripts/kubernetes/cluster", "stop", dir).CombinedOutput(); err != nil { //nolint:noctx // the test's context has ended
 			t.Errorf("%v: %s", err, out)
@@ -39,11 +39,14 @@ func TestCluster(t *testing.T) {
 	t.Run("cluster", func(t *testing.T) {
 		t.Run("renderings", func(t *testing.T) { t.Parallel(); testRenderings(k.room(t, "renderings")) })
 		t.Run("weakened", func(t *testing.T) { t.Parallel(); testWeakened(k.room(t, "weakened")) })
-		both(t, func(t *testing.T, helm string) {
-			k := k.room(t, helm)
-			k.helm = helm
-			testLife(k)
-		})
+		for _, helm := range helms() {
+			t.Run(helm, func(t *testing.T) {
+				t.Parallel()
+				k := k.room(t, helm)
+				k.helm = helm
+				testLife(k)
+			})
+		}
 	})
 }
 
@@ -62,7 +65,7 @@ func (k kube) room(t *testing.T, name string) kube {
 func (k kube) operator() {
 	k.Helper()
 	var module struct{ Dir string }
-	must(k.T, json.Unmarshal([]byte(run(k.T, "", "go", "mod", "download", "-json", operator)), &module))
+	must(k.T, json.Unmarshal([]byte(run(k.T, "go", "mod", "download", "-json", operator)), &module))
 	for _, kind := range []string{"servicemonitors", "prometheusrules"} {
 		k.kubectl("create", "--filename", module.Dir+"/example/prometheus-operator-crd/monitoring.coreos.com_"+kind+".yaml")
 		k.kubectl("wait", "--for=condition=established", "--timeout=60s", "crd/"+kind+".monitoring.coreos.com")
@@ -71,7 +74,7 @@ func (k kube) operator() {
 
 func (k kube) kubectl(args ...string) string {
 	k.Helper()
-	return run(k.T, "", tool(k.T, "kubectl"), append([]string{"--namespace", k.namespace}, args...)...)
+	return run(k.T, tool(k.T, "kubectl"), append([]string{"--namespace", k.namespace}, args...)...)
 }
 
 // await waits for something to happen to an object that may not be there yet.
@@ -100,10 +103,14 @@ func (k kube) accounts(names ...string) {
 func testRenderings(k kube) {
 	k.accounts("ppms-syncd", "sync", "mine", "other")
 	all := renderings(k.T)
-	for _, r := range all {
-		r.loads(k.T)
-		if said, err := k.apply(strings.ReplaceAll(r.manifest, "namespace: ppms", "namespace: "+k.namespace)); err != nil {
-			k.Errorf("%v: %s\n%s", err, said, r.values)
+	for batch := range slices.Chunk(all, 10) { // what takes long is to start kubectl
+		var manifest strings.Builder
+		for _, r := range batch {
+			r.loads(k.T)
+			manifest.WriteString(r.manifest + "---\n")
+		}
+		if said, err := k.apply(manifest.String()); err != nil {
+			k.Errorf("%v: %s", err, said)
 		}
 	}
 	k.Logf("%d renderings", len(all))

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// tools are where scripts/kubernetes/tools leaves what it builds.
+// tool is one of those that scripts/kubernetes/tools builds.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs("../../bin/kubernetes/" + name)
@@ -24,9 +24,9 @@ func tool(t *testing.T, name string) string {
 }
 
 // run is a command that succeeds, and what it says.
-func run(t *testing.T, in string, name string, args ...string) string {
+func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, said, err := try(t, in, name, args...)
+	out, said, err := try(t, "", name, args...)
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s%s", filepath.Base(name), strings.Join(args, " "), err, out, said)
 	}
@@ -69,12 +69,8 @@ func render(t *testing.T, helm string, values ...string) (out, said string, err 
 	return out, said, err
 }
 
-func both(t *testing.T, test func(t *testing.T, helm string)) {
-	t.Helper()
-	for _, helm := range []string{"helm3", "helm4"} {
-		t.Run(helm, func(t *testing.T) {
-			t.Parallel()
-			test(t, helm)
-		})
-	}
-}
+// helms are the two that the chart is for.
+func helms() []string { return []string{"helm3", "helm4"} }
+
+// either is the one whose turn it is, where two of each would say little more.
+func either(i int) string { return helms()[i%2] }

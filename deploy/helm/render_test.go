@@ -20,30 +20,29 @@ import (
 const example = chart + "/example.yaml"
 
 func TestLint(t *testing.T) {
-	both(t, func(t *testing.T, helm string) {
-		run(t, "", tool(t, helm), "lint", "--strict", "--quiet", "--kube-version", "1.37.2", "--values", example, chart)
-	})
+	for _, helm := range helms() {
+		run(t, tool(t, helm), "lint", "--strict", "--quiet", "--kube-version", "1.37.2", "--values", example, chart)
+	}
 }
 
 // TestExample: what the values to begin with become, line by line, whichever Helm it is.
 func TestExample(t *testing.T) {
 	const golden = "testdata/example.golden.yaml"
-	both(t, func(t *testing.T, helm string) {
+	for _, helm := range helms() {
 		out, said, err := render(t, helm, example)
 		if err != nil || said != "" {
 			t.Fatal(err, said)
 		}
-		if *update && helm == "helm4" {
+		if *update {
 			must(t, os.MkdirAll("testdata", 0o750))
 			must(t, os.WriteFile(golden, []byte(out), 0o600))
-			return
 		}
 		want, err := os.ReadFile(golden)
 		must(t, err)
 		if diff := cmp.Diff(string(want), out); diff != "" {
-			t.Errorf("run go test -tags kubernetes ./deploy/helm -run Example -update: %s", diff)
+			t.Errorf("%s; run go test -tags kubernetes ./deploy/helm -run Example -update: %s", helm, diff)
 		}
-	})
+	}
 }
 
 // TestWrongValues: each is refused with words that say what to do.
@@ -76,14 +75,12 @@ func TestWrongValues(t *testing.T) {
 		{"image: {digest: 1234}", "'/image/digest'"},
 		{"fullnameOverride: " + strings.Repeat("x", 48), "'/fullnameOverride': maxLength: got 48, want 47"},
 	}
-	both(t, func(t *testing.T, helm string) {
-		for _, c := range cases {
-			out, said, err := render(t, helm, example, c.values)
-			if err == nil || !strings.Contains(said, c.says) {
-				t.Errorf("%s\n%v: %s\n%.100s", c.values, err, said, out)
-			}
+	for i, c := range cases {
+		out, said, err := render(t, either(i), example, c.values)
+		if err == nil || !strings.Contains(said, c.says) {
+			t.Errorf("%s\n%v: %s\n%.100s", c.values, err, said, out)
 		}
-	})
+	}
 }
 
 // rendering is the chart for some values.
@@ -99,7 +96,7 @@ func renderings(t *testing.T) (all []rendering) {
 			for _, c := range chosen {
 				values = append(values, factors[c.factor].levels[c.level])
 			}
-			out, said, err := render(t, []string{"helm3", "helm4"}[i%2], values...)
+			out, said, err := render(t, either(i), values...)
 			if err != nil || said != "" {
 				t.Fatalf("%v %s\n%s", err, said, strings.Join(values, "\n"))
 			}
