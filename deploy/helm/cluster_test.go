@@ -39,6 +39,7 @@ func TestCluster(t *testing.T) {
 	t.Run("cluster", func(t *testing.T) {
 		t.Run("renderings", func(t *testing.T) { t.Parallel(); testRenderings(k.room(t, "renderings")) })
 		t.Run("weakened", func(t *testing.T) { t.Parallel(); testWeakened(k.room(t, "weakened")) })
+		t.Run("guide", func(t *testing.T) { t.Parallel(); testGuide(t) })
 		for _, helm := range helms() {
 			t.Run(helm, func(t *testing.T) {
 				t.Parallel()
@@ -199,10 +200,9 @@ func testLife(k kube) {
 		rolls bool
 	}{
 		{"nothing new", "upgrade", []string{chart, "--values", example}, false},
-		{"another configuration", "upgrade", []string{chart, "--values", example, "--set", "config.schedule=@hourly"}, true},
-		{"a secret", "upgrade", []string{chart, "--values", example, "--set", "config.schedule=@hourly,secrets.create.web=a"}, true},
-		{"another secret", "upgrade", []string{chart, "--values", example, "--set", "config.schedule=@hourly,secrets.create.web=b"}, true},
-		{"dry run ends", "upgrade", []string{chart, "--values", example, "--set", "dryRun=false"}, true},
+		{"another configuration", "upgrade", []string{chart, "--values", example, "--set", "dryRun=false"}, true},
+		{"a secret", "upgrade", []string{chart, "--values", example, "--set", "dryRun=false,secrets.create.web=a"}, true},
+		{"another secret", "upgrade", []string{chart, "--values", example, "--set", "dryRun=false,secrets.create.web=b"}, true},
 		{"back", "rollback", []string{"1"}, true},
 	} {
 		if rolled := k.roll(c.verb, c.args...); rolled != c.rolls {
