@@ -12,6 +12,7 @@ import (
 // testGuide does what docs/kubernetes.md says, command by command. What needs containers that run is left out: their logs, helm test,
 // and commands in them.
 func testGuide(t *testing.T) {
+	t.Helper()
 	text, err := os.ReadFile("../../docs/kubernetes.md")
 	must(t, err)
 	dir := t.TempDir()
