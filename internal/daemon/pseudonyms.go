@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -44,8 +43,8 @@ func (p *pseudonyms) email(value string) string {
 
 func (p *pseudonyms) login(value string) string {
 	login := p.of("user", value)
-	if p.taken[login] {
-		login = strings.ToUpper(login)
+	for n := 0; p.taken[login]; n++ { // another spelling of the same: one more of its letters large
+		login = strings.ToUpper(login[:n+1]) + login[n+1:]
 	}
 	p.taken[login] = true
 	return login
@@ -76,7 +75,5 @@ func (p *pseudonyms) hide(seed *ppmssim.Seed) {
 	}
 	// The order of the logins would tell something of them.
 	slices.SortFunc(seed.Users, func(a, b ppmssim.User) int { return strings.Compare(a.Login, b.Login) })
-	slices.SortStableFunc(seed.Rights, func(a, b ppmssim.Right) int {
-		return cmp.Or(a.System-b.System, strings.Compare(a.Login, b.Login))
-	})
+	sortRights(seed.Rights)
 }

@@ -123,6 +123,32 @@ func TestPseudonymisedSnapshot(t *testing.T) {
 	}
 }
 
+// What a snapshot says, a simulator that begins with it says again, whatever there is in it and pseudonymised or not.
+func TestSnapshotOfASnapshot(t *testing.T) {
+	odd := func(s *settings) {
+		s.Seed = ppmssim.DefaultSeed()
+		for _, login := range []string{"Case", "cASE", "CASE", "case", "o'hara, j:r", "ünï"} {
+			s.Seed.Users = append(s.Seed.Users, ppmssim.User{Login: login, Lname: `"x", y`, Email: " blanks@example.org ", Unitlogin: "smithlab", Active: true})
+			s.Seed.Rights = append(s.Seed.Rights, ppmssim.Right{Login: login, System: 58, Level: "N"})
+		}
+		s.Seed.Users = append(s.Seed.Users, ppmssim.User{Login: "nobody's"})
+		s.Seed.Systems = append(s.Seed.Systems, ppmssim.System{ID: 90, RawID: "none", Name: "unreadable"}, ppmssim.System{ID: 91, Name: `63" "Max", left`})
+		s.Seed.Rights = append(s.Seed.Rights, ppmssim.Right{Login: "admin", System: 58, Level: "D"}, ppmssim.Right{Login: "jdoe", System: 90, Level: "A"})
+	}
+	for name, hide := range map[string]bool{"as it is": false, "pseudonymised": true} {
+		t.Run(name, func(t *testing.T) {
+			first := newWorld(t, odd).snapshot(daemon.SnapshotOptions{Pseudonymise: hide})
+			second := newWorld(t, func(s *settings) { s.Seed = first }).snapshot(daemon.SnapshotOptions{})
+			if diff := cmp.Diff(first, second); diff != "" {
+				t.Errorf("(-first +second):\n%s", diff)
+			}
+			if len(first.Users) != len(ppmssim.DefaultSeed().Users)+7 {
+				t.Errorf("%d users", len(first.Users))
+			}
+		})
+	}
+}
+
 // A rehearsal comes to what the run itself comes to, and touches neither PPMS nor the ledger, also under dry_run.
 func TestRehearsal(t *testing.T) {
 	w := newWorld(t, func(s *settings) { s.DryRun = true })

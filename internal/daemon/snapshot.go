@@ -1,13 +1,16 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"ppms-syncd/internal/ppms"
 	"ppms-syncd/internal/ppmssim"
 	"ppms-syncd/internal/reconcile"
+	"ppms-syncd/internal/secret"
 )
 
 // SnapshotOptions say where a snapshot goes and whether people can be known in it.
@@ -25,6 +28,9 @@ func (b *Toolbox) Snapshot(ctx context.Context, o SnapshotOptions) error {
 	}
 	if o.Pseudonymise {
 		newPseudonyms().hide(seed)
+	}
+	if _, err := ppmssim.New(ppmssim.Options{Key: secret.New("none"), Seed: *seed}); err != nil {
+		return fmt.Errorf("the simulator cannot hold what PPMS says, so there is no snapshot: %w", err)
 	}
 	data, err := encodeJSON(seed)
 	if err != nil {
@@ -115,9 +121,10 @@ func (b *Toolbox) snapshotRights(ctx context.Context, seed *ppmssim.Seed) (stran
 	for i := range seed.Systems {
 		ids[i] = seed.Systems[i].ID
 	}
-	spelled := make(map[reconcile.Key]*ppmssim.User, len(seed.Users))
+	exact, folded := make(map[string]*ppmssim.User, len(seed.Users)), make(map[string]*ppmssim.User, len(seed.Users))
 	for i := range seed.Users {
-		spelled[reconcile.KeyOf(seed.Users[i].Login)] = &seed.Users[i]
+		u := &seed.Users[i]
+		exact[u.Login], folded[string(reconcile.KeyOf(u.Login))] = u, u
 	}
 	rights, err := b.reader.AllSystemRights(ctx, ids, b.progress("rights", len(ids)))
 	if err != nil {
@@ -125,7 +132,7 @@ func (b *Toolbox) snapshotRights(ctx context.Context, seed *ppmssim.Seed) (stran
 	}
 	for _, id := range ids {
 		for _, r := range rights[id] {
-			switch u := spelled[reconcile.KeyOf(r.Login)]; {
+			switch u := cmp.Or(exact[r.Login], folded[string(reconcile.KeyOf(r.Login))]); {
 			case u == nil:
 				strangers++
 			case !u.Admin:
@@ -147,7 +154,12 @@ func (b *Toolbox) snapshotRights(ctx context.Context, seed *ppmssim.Seed) (stran
 			}
 		}
 	}
+	sortRights(seed.Rights)
 	return strangers, nil
+}
+
+func sortRights(rights []ppmssim.Right) {
+	slices.SortFunc(rights, func(a, b ppmssim.Right) int { return cmp.Or(a.System-b.System, strings.Compare(a.Login, b.Login)) })
 }
 
 func userOf(u *ppms.User) ppmssim.User {

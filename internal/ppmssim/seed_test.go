@@ -113,19 +113,49 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// JSON is read as YAML is, defaults and strictness included, and a mistake in it has its place.
+func TestSeedInJSON(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seed.json")
+	for text, want := range map[string]string{
+		`{"users":[{"login":"a"}],"units":[{"unitlogin":"u"}],"systems":[{"id":1,"bookable":false}],"rights":[{"login":"a","system":1,"level":"A"}]}`: "",
+		`{"users":[{"login":"a","nickname":"b"}]}`:    `:1:24: unknown field "nickname"`,
+		`{"users":[{"login":"a","unitlogin":"bal"}]}`: `:1:36: unit "bal" of user "a" is not among the units`,
+		`{"people":[]}`: `:1:2: unknown field "people"`,
+		`{"users":[{"login":"a","active":"maybe"}]}`: `:1:33: `,
+		`{"users":[{"login":"a"}]} {"users":[]}`:     `:1:`,
+		"{users: [{login: a}], systems: [{id: 1, bookable: false}], units: [{unitlogin: u}], rights: [{login: a, system: 1, level: A}]}": "",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := ppmssim.ReadSeed(path)
+		switch {
+		case want != "" && (err == nil || !strings.Contains(err.Error(), path+want)):
+			t.Errorf("%s: %v, want %s", text, err, want)
+		case want == "" && (err != nil || !s.Users[0].Active || !s.Units[0].Active || s.Systems[0].Bookable || !s.Systems[0].Schedules || len(s.Rights) != 1):
+			t.Errorf("%s: %v %+v", text, err, s)
+		}
+	}
+}
+
 // Facilities have thousands of accounts: a seed of that size must not take minutes.
 func TestLargeSeed(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("users:\n")
-	for i := range 3000 {
-		fmt.Fprintf(&b, "  - {login: u%d, lname: L, fname: F, email: u%d@example.org}\n", i, i)
-	}
-	path := filepath.Join(t.TempDir(), "seed.yaml")
-	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s, err := ppmssim.ReadSeed(path)
-	if err != nil || len(s.Users) != 3000 {
-		t.Fatalf("%d users, %v", len(s.Users), err)
+	for name, size := range map[string]int{"seed.yaml": 3000, "seed.json": 20000} {
+		open, end := "users:\n", "\n"
+		if name == "seed.json" {
+			open, end = `{"users":`, "}"
+		}
+		var b strings.Builder
+		for i := range size {
+			fmt.Fprintf(&b, `, {"login": "u%d", "lname": "L", "fname": "F", "email": "u%d@example.org"}`, i, i)
+		}
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(open+"  ["+strings.TrimPrefix(b.String(), ",")+"]"+end), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := ppmssim.ReadSeed(path)
+		if err != nil || len(s.Users) != size || !s.Users[size-1].Active {
+			t.Errorf("%s: %d users, %v", name, len(s.Users), err)
+		}
 	}
 }

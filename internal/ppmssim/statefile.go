@@ -1,7 +1,6 @@
 package ppmssim
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,9 +19,7 @@ func loadState(path string) (Seed, bool, error) {
 		return Seed{}, false, fmt.Errorf("cannot read the state: %w", err)
 	}
 	var seed Seed
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&seed); err != nil {
+	if err := strictly(data, &seed); err != nil {
 		return Seed{}, false, fmt.Errorf("state file %s is not one that the simulator wrote: %w", path, err)
 	}
 	return seed, true, nil
