@@ -40,7 +40,8 @@ func detailColumns() []string {
 	}
 }
 
-// getInvoiceDetails has three lines before its rows; what is in them is a choice.
+// getInvoiceDetails has three lines before its rows; what is in them is a choice. What assistant=show adds is recorded nowhere, so that it
+// adds nothing.
 func getInvoiceDetails(q *request) answer {
 	invoice, ok := q.invoice()
 	if !ok {
