@@ -26,6 +26,10 @@ func explain(path string, err error) error {
 	if !errors.As(err, &raw) {
 		return plain("ledger %s: %w", path, err)
 	}
+	if raw.Code() == lib.SQLITE_READONLY_ROLLBACK {
+		return plain("ledger %s is unfinished: ppms-syncd was stopped while it made it, and the next `ppms-syncd apply` or `ppms-syncd serve` "+
+			"puts it in order: %w", path, err)
+	}
 	switch raw.Code() & 0xff { // the rest of an extended code is detail
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_PROTOCOL:
 		return plain("ledger %s is locked by another process and did not come free: find who holds it (fuser %[1]s), "+

@@ -44,7 +44,7 @@ func open(ctx context.Context, path string, steps []string, patience time.Durati
 		return nil, err
 	}
 	l := &Ledger{path: path}
-	if l.writer, err = connect(path, "rw", patience, 1); err != nil {
+	if l.writer, err = connect(path, "rw", patience, 1, "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(0)"); err != nil {
 		return nil, err
 	}
 	if l.reader, err = connect(path, "ro", patience, 4); err != nil {
@@ -153,13 +153,18 @@ func check(path string, access uint32) error {
 	return nil
 }
 
-// inspect reads a file that is there and checks the whole of it.
+// inspect reads a file that is there and checks the whole of it. Who died while the file was made, or while a restored backup was
+// opened for the first time, left a rollback journal beside it; only a connection that may write can read past that.
 func inspect(ctx context.Context, path string, steps []string, patience time.Duration) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() == 0 {
 		return err
 	}
-	db, err := connect(path, "ro", patience, 1)
+	mode := "ro"
+	if _, err := os.Stat(path + "-journal"); err == nil {
+		mode = "rw"
+	}
+	db, err := connect(path, mode, patience, 1)
 	if err != nil {
 		return err
 	}
@@ -180,15 +185,14 @@ func inspect(ctx context.Context, path string, steps []string, patience time.Dur
 }
 
 // connect makes a pool of connections. They are opened when they are needed, or see none of the files' errors before.
-func connect(path, mode string, patience time.Duration, connections int) (*sql.DB, error) {
-	query := url.Values{"mode": {mode}, "_pragma": {
+func connect(path, mode string, patience time.Duration, connections int, pragmas ...string) (*sql.DB, error) {
+	query := url.Values{"mode": {mode}, "_pragma": append([]string{
 		"busy_timeout(" + strconv.FormatInt(patience.Milliseconds(), 10) + ")",
 		"foreign_keys(1)",
 		"trusted_schema(0)",
-	}}
+	}, pragmas...)}
 	if mode == "rw" {
 		query.Set("_txlock", "immediate")
-		query["_pragma"] = append(query["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(0)")
 	}
 	uri := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	connector, err := sqlite.NewConnector(uri.String())

@@ -181,6 +181,32 @@ func TestDamageFoundLater(t *testing.T) {
 	}
 }
 
+// TestUnfinished opens a ledger whose file was about to change when the program died: SQLite's rollback journal is beside it.
+func TestUnfinished(t *testing.T) {
+	dir := t.TempDir()
+	whole, path := filepath.Join(dir, "whole.db"), filepath.Join(dir, "ledger.db")
+	l := newLedger(t)
+	run := begin(t, l, Apply)
+	ok(t, l.backup(t.Context(), whole)) // not in WAL mode, like a file that is just made
+	db := must(connect(whole, "rw", patience, 1, "synchronous(OFF)"))
+	defer db.Close()
+	tx := must(db.BeginTx(t.Context(), nil))
+	defer tx.Rollback() //nolint:errcheck // only what lies on the disk before counts
+	must(tx.ExecContext(t.Context(), "DELETE FROM runs"))
+	for _, end := range []string{"", "-journal"} {
+		ok(t, os.WriteFile(path+end, must(os.ReadFile(whole+end)), 0o600))
+	}
+
+	if _, err := OpenReadOnly(t.Context(), path); err == nil || !strings.Contains(err.Error(), "the next `ppms-syncd apply`") {
+		t.Errorf("who only looks: %v", err)
+	}
+	again := must(Open(t.Context(), path))
+	defer again.Close()
+	if runs := must(again.Runs(t.Context(), 0)); len(runs) != 1 || runs[0].ID != run {
+		t.Errorf("the ledger has the runs %v, want %d", runs, run)
+	}
+}
+
 func TestReadOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	_, err := OpenReadOnly(t.Context(), path)
