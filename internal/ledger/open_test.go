@@ -191,7 +191,7 @@ func TestUnfinished(t *testing.T) {
 	db := must(connect(whole, "rw", patience, 1, "synchronous(OFF)"))
 	defer db.Close()
 	tx := must(db.BeginTx(t.Context(), nil))
-	defer tx.Rollback() //nolint:errcheck // only what lies on the disk before counts
+	defer tx.Rollback() // only what lies on the disk before counts
 	must(tx.ExecContext(t.Context(), "DELETE FROM runs"))
 	for _, end := range []string{"", "-journal"} {
 		ok(t, os.WriteFile(path+end, must(os.ReadFile(whole+end)), 0o600))
