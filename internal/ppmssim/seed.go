@@ -26,79 +26,79 @@ import (
 //
 // Only login, unitlogin, id, and the three of a right must be given; what is absent is empty or as shown. Bookings, experience,
 // services, orders, invoices, projects and account numbers are for the toolbox: see the types. The file testdata/seed.yaml is a
-// commented example.
+// commented example. In YAML a field goes by its name in small letters.
 type Seed struct {
-	Users      []User       `yaml:"users"      json:"users"`
-	Units      []Unit       `yaml:"units"      json:"units"`
-	Systems    []System     `yaml:"systems"    json:"systems"`
-	Rights     []Right      `yaml:"rights"     json:"rights"`
-	Bookings   []Booking    `yaml:"bookings"   json:"bookings,omitempty"`
-	Experience []Experience `yaml:"experience" json:"experience,omitempty"`
-	Services   []Service    `yaml:"services"   json:"services,omitempty"`
-	Orders     []Order      `yaml:"orders"     json:"orders,omitempty"`
-	Invoices   []Invoice    `yaml:"invoices"   json:"invoices,omitempty"`
-	Projects   []Project    `yaml:"projects"   json:"projects,omitempty"`
-	Bcodes     []Bcode      `yaml:"bcodes"     json:"bcodes,omitempty"`
+	Users      []User       `json:"users"`
+	Units      []Unit       `json:"units"`
+	Systems    []System     `json:"systems"`
+	Rights     []Right      `json:"rights"`
+	Bookings   []Booking    `json:"bookings,omitempty"`
+	Experience []Experience `json:"experience,omitempty"`
+	Services   []Service    `json:"services,omitempty"`
+	Orders     []Order      `json:"orders,omitempty"`
+	Invoices   []Invoice    `json:"invoices,omitempty"`
+	Projects   []Project    `json:"projects,omitempty"`
+	Bcodes     []Bcode      `json:"bcodes,omitempty"`
 }
 
 // User is an account. The fields are named as getuser's columns.
 type User struct {
-	Login       string `yaml:"login"       json:"login"`
-	Lname       string `yaml:"lname"       json:"lname"`
-	Fname       string `yaml:"fname"       json:"fname"`
-	Email       string `yaml:"email"       json:"email"`
-	Phone       string `yaml:"phone"       json:"phone"`
-	Bcode       string `yaml:"bcode"       json:"bcode"`
-	Affiliation string `yaml:"affiliation" json:"affiliation"`
-	Unitlogin   string `yaml:"unitlogin"   json:"unitlogin"`
-	Mustchpwd   bool   `yaml:"mustchpwd"   json:"mustchpwd"`
-	Mustchbcode bool   `yaml:"mustchbcode" json:"mustchbcode"`
-	Active      bool   `yaml:"active"      json:"active"`
-	Admin       bool   `yaml:"admin"       json:"admin"`
-	UserID      int    `yaml:"userid"      json:"userid"` // 0: the next free number
+	Login       string `json:"login"`
+	Lname       string `json:"lname"`
+	Fname       string `json:"fname"`
+	Email       string `json:"email"`
+	Phone       string `json:"phone"`
+	Bcode       string `json:"bcode"`
+	Affiliation string `json:"affiliation"`
+	Unitlogin   string `json:"unitlogin"`
+	Mustchpwd   bool   `json:"mustchpwd"`
+	Mustchbcode bool   `json:"mustchbcode"`
+	Active      bool   `json:"active"`
+	Admin       bool   `json:"admin"`
+	UserID      int    `json:"userid"` // 0: the next free number
 	// Pwd is what auth compares; it is kept in the clear, so never give the simulator a real one. "" lets nobody log in.
-	Pwd string `yaml:"pwd" json:"pwd,omitempty"`
+	Pwd string `json:"pwd,omitempty"`
 }
 
 // Unit is a PPMS group: who pays. The fields are named as getgroup's columns.
 type Unit struct {
-	Unitlogin    string `yaml:"unitlogin"    json:"unitlogin"`
-	Unitname     string `yaml:"unitname"     json:"unitname"`
-	Headname     string `yaml:"headname"     json:"headname"`
-	Heademail    string `yaml:"heademail"    json:"heademail"`
-	Unitbcode    string `yaml:"unitbcode"    json:"unitbcode"`
-	Department   string `yaml:"department"   json:"department"`
-	Institution  string `yaml:"institution"  json:"institution"`
-	Address      string `yaml:"address"      json:"address"`
-	Affiliation  string `yaml:"affiliation"  json:"affiliation"`
-	Ext          bool   `yaml:"ext"          json:"ext"`
-	Active       bool   `yaml:"active"       json:"active"`
-	Admname      string `yaml:"admname"      json:"admname"`
-	Admemail     string `yaml:"admemail"     json:"admemail"`
-	Creationdate string `yaml:"creationdate" json:"creationdate"` // YYYY/MM/DD
+	Unitlogin    string `json:"unitlogin"`
+	Unitname     string `json:"unitname"`
+	Headname     string `json:"headname"`
+	Heademail    string `json:"heademail"`
+	Unitbcode    string `json:"unitbcode"`
+	Department   string `json:"department"`
+	Institution  string `json:"institution"`
+	Address      string `json:"address"`
+	Affiliation  string `json:"affiliation"`
+	Ext          bool   `json:"ext"`
+	Active       bool   `json:"active"`
+	Admname      string `json:"admname"`
+	Admemail     string `json:"admemail"`
+	Creationdate string `json:"creationdate"` // YYYY/MM/DD
 }
 
 // System is a bookable instrument.
 type System struct {
-	ID                         int    `yaml:"id"                         json:"id"`
-	RawID                      string `yaml:"rawid"                      json:"rawid,omitempty"` // what getsystems shows instead of the id
-	Facility                   int    `yaml:"facility"                   json:"facility"`        // core facility ref
-	Type                       string `yaml:"type"                       json:"type"`
-	Name                       string `yaml:"name"                       json:"name"`
-	Localisation               string `yaml:"localisation"               json:"localisation"`
-	Active                     bool   `yaml:"active"                     json:"active"`
-	Schedules                  bool   `yaml:"schedules"                  json:"schedules"`
-	Stats                      bool   `yaml:"stats"                      json:"stats"`
-	Bookable                   bool   `yaml:"bookable"                   json:"bookable"`
-	AutonomyRequired           bool   `yaml:"autonomyrequired"           json:"autonomyrequired"`
-	AutonomyRequiredAfterHours bool   `yaml:"autonomyrequiredafterhours" json:"autonomyrequiredafterhours"`
+	ID                         int    `json:"id"`
+	RawID                      string `json:"rawid,omitempty"` // what getsystems shows instead of the id
+	Facility                   int    `json:"facility"`        // core facility ref
+	Type                       string `json:"type"`
+	Name                       string `json:"name"`
+	Localisation               string `json:"localisation"`
+	Active                     bool   `json:"active"`
+	Schedules                  bool   `json:"schedules"`
+	Stats                      bool   `json:"stats"`
+	Bookable                   bool   `json:"bookable"`
+	AutonomyRequired           bool   `json:"autonomyrequired"`
+	AutonomyRequiredAfterHours bool   `json:"autonomyrequiredafterhours"`
 }
 
 // Right is the level (D, N, A or S) of an account on a system.
 type Right struct {
-	Login  string `yaml:"login"  json:"login"`
-	System int    `yaml:"system" json:"system"`
-	Level  string `yaml:"level"  json:"level"`
+	Login  string `json:"login"`
+	System int    `json:"system"`
+	Level  string `json:"level"`
 }
 
 // plain types are decoded without the methods below.
