@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"io"
 	"os"
@@ -16,7 +17,24 @@ var update = flag.Bool("update", false, "rewrite the expected texts from what th
 
 // TestMain runs the tests, or the program itself where a script calls ppms-syncd.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ppms-syncd": scripted})
+	testscript.Main(workshop{m}, map[string]func(){"ppms-syncd": scripted})
+}
+
+// workshop has a folder for what is built for all tests; see build.
+type workshop struct{ *testing.M }
+
+const workshopVar = "PPMS_SYNCD_WORKSHOP"
+
+func (w workshop) Run() int {
+	dir, err := os.MkdirTemp("", "workshop")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := errors.Join(os.Setenv(workshopVar, dir), os.Chmod(dir, 0o755)); err != nil { // TestSecretsStay runs it as somebody else
+		panic(err)
+	}
+	return w.M.Run()
 }
 
 // scripted is main as scripts have it: the configuration is the one in the folder unless they name another, and all that is
