@@ -44,12 +44,17 @@ func TestSweep(t *testing.T) {
 	}
 	program := build(t)
 	var tally tally
-	for _, s := range []*scene{firstDay(t, program), anyDay(t, program)} {
+	day := anyDay(t, program)
+	for _, s := range slices.Concat([]*scene{firstDay(t, program), day}, olderDays(t, day)) {
 		s.want = s.play(t, nil)
 		if t.Failed() {
 			t.Fatal("the undisturbed run is not as it should be")
 		}
-		t.Logf("%s: %d touches, %d writes", s.name, s.want.touches, len(s.want.writes))
+		t.Logf("%s: %d touches, %d writes", s.name, len(s.touches), len(s.want.writes))
+		if s.upgrade {
+			s.compare(t, s.name, &day.want) // with the ledger of the same day
+			s.touches = s.touches[:s.opened()]
+		}
 		t.Run(s.name, func(t *testing.T) {
 			for _, d := range disturbances() {
 				s.points(t, d, &tally)
@@ -83,22 +88,22 @@ func (s *scene) points(t *testing.T, d disturbance, tally *tally) {
 	t.Helper()
 	every := 1
 	if !*full {
-		every = 61
+		every = min(61, max(1, len(s.touches)/2))
 	}
-	for n := 1 + seed()%every; n <= s.want.touches; n += every {
+	for n := 1 + seed()%every; n <= len(s.touches); n += every {
 		if !d.fits(s.touches[n-1]) {
 			continue
 		}
 		t.Run(fmt.Sprintf("%s %d", d.name, n), func(t *testing.T) {
 			t.Parallel()
 			at := crash.Touch{}
-			got := s.play(t, func(touch crash.Touch) crash.Act {
+			got := s.play(t, s.traced(func(touch crash.Touch) crash.Act {
 				if touch.N != n || !d.fits(touch) { // another run may touch things in another order
 					return crash.Act{}
 				}
 				at = touch
 				return d.act
-			})
+			}))
 			if at.N > 0 {
 				tally.count(d.name)
 				s.compare(t, at.String(), &got)
@@ -129,16 +134,21 @@ type scene struct {
 	files     map[string][]byte
 	ppms      ppmssim.Seed
 	managed   []string
+	upgrade   bool // the ledger is of an older schema; what matters is over when it is open
 	want      ending
 	touches   []crash.Touch // of the undisturbed run
 }
 
+// opened is how many touches there are until the program speaks to others; by then it has opened its ledger.
+func (s *scene) opened() int {
+	return slices.IndexFunc(s.touches, func(t crash.Touch) bool { return t.Call == "connect" })
+}
+
 // ending is what is left after a run that was disturbed, perhaps, and one that was not.
 type ending struct {
-	touches int
-	state   ppmssim.Seed
-	writes  []string // that changed something, sorted
-	memory  []string // links, grants and deactivations
+	state  ppmssim.Seed
+	writes []string // that changed something, sorted
+	memory []string // links, grants and deactivations
 }
 
 // firstDay is a facility that never saw a run: there is no ledger, some accounts match, one is made.
@@ -181,9 +191,40 @@ func anyDay(t *testing.T, program string) *scene {
 	return s
 }
 
-// play sets the scene, runs the program under the tracer and, if it was disturbed, once more; and checks what must hold whatever
-// happened.
-func (s *scene) play(t *testing.T, decide func(crash.Touch) crash.Act) ending {
+// disturb runs the program at a post in a way that disturbs it.
+type disturb func(p *post, out *os.File) error
+
+// traced runs it under the tracer.
+func (s *scene) traced(decide func(crash.Touch) crash.Act) disturb {
+	return func(p *post, out *os.File) error {
+		_, err := s.trace(p, out, decide)
+		return err
+	}
+}
+
+func (s *scene) trace(p *post, out *os.File, decide func(crash.Touch) crash.Act) (syscall.WaitStatus, error) {
+	status, _, err := crash.Run(crash.Program{
+		Path: s.program, Args: []string{"--config", "config.yaml", "apply"}, Dir: p.dir, Env: []string{"PATH=" + os.Getenv("PATH")}, Out: out, Watch: "ledger.db",
+	}, decide)
+	return status, err
+}
+
+// undisturbed keeps what the run touches.
+func (s *scene) undisturbed(p *post, out *os.File) error {
+	status, err := s.trace(p, out, func(touch crash.Touch) crash.Act {
+		s.touches = append(s.touches, touch)
+		return crash.Act{}
+	})
+	if err == nil && status.ExitStatus() != 0 {
+		text, _ := os.ReadFile(out.Name())
+		err = fmt.Errorf("it ended with %d\n%s", status.ExitStatus(), last(text))
+	}
+	return err
+}
+
+// play sets the scene, runs the program in a way that disturbs it and then once more; nil is a run that is not disturbed, and the only
+// one. It checks what must hold whatever happened.
+func (s *scene) play(t *testing.T, run disturb) ending {
 	t.Helper()
 	sim, err := ppmssim.New(ppmssim.Options{Key: secret.New(pumapiKey), Seed: s.ppms})
 	if err != nil {
@@ -203,22 +244,12 @@ func (s *scene) play(t *testing.T, decide func(crash.Touch) crash.Act) ending {
 		t.Fatal(err)
 	}
 	defer func() { _ = out.Close() }()
-	undisturbed := decide == nil
+	undisturbed := run == nil
 	if undisturbed {
-		decide = func(touch crash.Touch) crash.Act {
-			s.touches = append(s.touches, touch)
-			return crash.Act{}
-		}
+		run = s.undisturbed
 	}
-	status, touches, err := crash.Run(crash.Program{
-		Path: s.program, Args: []string{"--config", "config.yaml", "apply"}, Dir: p.dir, Env: []string{"PATH=" + os.Getenv("PATH")}, Out: out, Watch: "ledger.db",
-	}, decide)
-	if err != nil {
+	if err := run(p, out); err != nil {
 		t.Fatal(err)
-	}
-	if undisturbed && status.ExitStatus() != 0 {
-		text, _ := os.ReadFile(out.Name())
-		t.Fatalf("it ended with %d\n%s", status.ExitStatus(), last(text))
 	}
 	before := asked.count()
 	if !undisturbed {
@@ -233,7 +264,7 @@ func (s *scene) play(t *testing.T, decide func(crash.Touch) crash.Act) ending {
 			t.Error(wrong)
 		}
 	}
-	e := ending{touches: touches, state: comparable(sim.Snapshot()), memory: m.facts}
+	e := ending{state: comparable(sim.Snapshot()), memory: m.facts}
 	for _, effect := range sim.Effects() {
 		if effect.Changed {
 			e.writes = append(e.writes, effectOf(effect))

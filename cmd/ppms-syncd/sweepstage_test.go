@@ -1,6 +1,8 @@
 package main
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	_ "modernc.org/sqlite" // to make ledgers of older schemas
 
 	"ppms-syncd/internal/ldapsrc/ldaptest"
 	"ppms-syncd/internal/ledger"
@@ -95,6 +98,62 @@ guards:
   revocations: {floor: 99}
   deactivations: {floor: 99}
 `
+
+// olderDays are the same day with ledgers of all older schemas, which the run upgrades first.
+func olderDays(t *testing.T, day *scene) (scenes []*scene) {
+	t.Helper()
+	steps, err := filepath.Glob("../../internal/ledger/migrations/*.sql")
+	must(t, err)
+	for version := 1; version < len(steps); version++ {
+		older := *day
+		older.name, older.upgrade, older.touches = fmt.Sprintf("schema %d", version), true, nil
+		older.files = map[string][]byte{"ledger.db": downgrade(t, day.files, steps[:version])}
+		scenes = append(scenes, &older)
+	}
+	return scenes
+}
+
+// downgrade makes a ledger of an older schema with the same content.
+func downgrade(t *testing.T, files map[string][]byte, steps []string) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	for name, data := range files {
+		must(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "older.db"))
+	must(t, err)
+	db.SetMaxOpenConns(1)
+	do := func(statement string, args ...any) {
+		t.Helper()
+		_, err := db.ExecContext(t.Context(), statement, args...)
+		must(t, err)
+	}
+	for _, step := range steps {
+		text, err := os.ReadFile(step)
+		must(t, err)
+		do(string(text))
+	}
+	do("ATTACH ? AS now", filepath.Join(dir, "ledger.db"))
+	rows, err := db.QueryContext(t.Context(), `SELECT t.name, group_concat('"' || c.name || '"')
+		FROM main.sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' GROUP BY t.name`)
+	must(t, err)
+	columns := map[string]string{}
+	for rows.Next() {
+		var table, names string
+		must(t, rows.Scan(&table, &names))
+		columns[table] = names
+	}
+	must(t, errors.Join(rows.Err(), rows.Close()))
+	for table, names := range columns {
+		do(fmt.Sprintf("INSERT INTO main.%s (%s) SELECT %s FROM now.%[1]s", table, names, names))
+	}
+	do(`PRAGMA main.application_id = 0x70706d73`)
+	do(fmt.Sprintf("PRAGMA main.user_version = %d", len(steps)))
+	must(t, db.Close())
+	data, err := os.ReadFile(filepath.Join(dir, "older.db"))
+	must(t, err)
+	return data
+}
 
 func startDirectory(t *testing.T, entries []ldaptest.Entry) (*ldaptest.Server, string) {
 	t.Helper()
