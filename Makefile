@@ -49,8 +49,16 @@ chart: ## the Helm chart, in dist/
 deb: bin/nfpm ## a Debian package for this machine, in dist/
 	scripts/release deb $(shell $(GO) env GOARCH)
 
+.PHONY: image
+image: bin/cyclonedx-gomod ## a container image for amd64 and arm64 with its SBOM, in dist/
+	scripts/release image
+
+.PHONY: test-image
+test-image: deps ## the image as Kubernetes runs it: read-only, without capabilities, a user without a name (root)
+	scripts/test-image
+
 .PHONY: release
-release: bin/nfpm bin/cyclonedx-gomod ## what is published: archives and packages for amd64 and arm64, SBOM, checksums
+release: bin/nfpm bin/cyclonedx-gomod ## what is published: archives, packages and an image for amd64 and arm64, SBOMs, checksums
 	scripts/release all
 
 .PHONY: reproducible
@@ -93,7 +101,7 @@ fmt: bin/golangci-lint ## format the code
 	bin/golangci-lint fmt ./...
 
 .PHONY: ci
-ci: build lint demo test test-systemd reproducible test-kubernetes ## everything that must pass before a change is accepted
+ci: build lint demo test test-systemd test-image reproducible test-kubernetes ## everything that must pass before a change is accepted
 
 .PHONY: clean
 clean: ## remove what was built

@@ -70,7 +70,7 @@ func (a *App) progress(what string, total int) Step {
 
 // actor is who acts, for the journal.
 func (a *App) actor() ledger.Actor {
-	actor := ledger.Actor{Version: a.Version}
+	actor := ledger.Actor{User: fmt.Sprintf("uid %d", os.Getuid()), Version: a.Version} // a container knows no names
 	if u, err := user.Current(); err == nil {
 		actor.User = u.Username
 	}
