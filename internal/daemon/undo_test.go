@@ -218,6 +218,7 @@ func TestUndoFreezesFieldsAndNotPeople(t *testing.T) {
 			s.Seed.Users = append(s.Seed.Users, account(login, "Some", "Q", "curielab"))
 		}
 		s.Guards = "updates: {count: 1000, percent: 100, floor: 1000}"
+		s.RunTimeout = "5m" // for a busy machine
 	}
 	w := settled(t, wide)
 	everybody := func(attr, value string) {
