@@ -21,6 +21,7 @@ import (
 
 	"ppms-syncd/internal/ldapsrc/ldaptest"
 	"ppms-syncd/internal/ppmssim"
+	"ppms-syncd/internal/secret"
 )
 
 // build makes the program as it is shipped, once, and returns its path.
@@ -179,6 +180,21 @@ func withClass(entries []ldaptest.Entry, class string) (out []ldaptest.Entry) {
 		}
 	}
 	return out
+}
+
+// startPPMS simulates a PPMS until the test ends.
+func startPPMS(t *testing.T, seed ppmssim.Seed) (sim *ppmssim.Sim, url string) {
+	t.Helper()
+	sim, err := ppmssim.New(ppmssim.Options{Key: secret.New(pumapiKey), Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, stop, err := sim.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return sim, url
 }
 
 // facility is a PPMS that knows the first of the people: most as the directory has them, some with other values, some

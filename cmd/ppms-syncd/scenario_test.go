@@ -13,7 +13,6 @@ import (
 	"ppms-syncd/internal/ldapsrc/ldaptest"
 	"ppms-syncd/internal/ldapsrc/ldaptest/slapdtest"
 	"ppms-syncd/internal/ppmssim"
-	"ppms-syncd/internal/secret"
 )
 
 // TestScenario runs the program itself.
@@ -41,15 +40,7 @@ func institute(t *testing.T, program string) {
 	entries := ldaptest.Generate(ldaptest.GenOptions{People: people, Groups: 40, Nested: 8, Seed: 7})
 	slapd := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Entries: entries})
 	seed := facility(peopleOf(entries)[:known], locals, systems)
-	sim, err := ppmssim.New(ppmssim.Options{Key: secret.New(pumapiKey), Seed: seed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	url, stop, err := sim.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
+	sim, url := startPPMS(t, seed)
 	groups := groupsOf(entries)
 	p := newPost(t, program, map[string]string{"LDAP_URL": slapd.URL, "PPMS_URL": url}, slapd.ReaderPassword, map[string]any{
 		"ldap":   map[string]any{"bind": map[string]any{"dn": slapd.ReaderDN}},

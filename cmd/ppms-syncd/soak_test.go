@@ -22,7 +22,6 @@ import (
 	"ppms-syncd/internal/ldapsrc/ldaptest"
 	"ppms-syncd/internal/ldapsrc/ldaptest/slapdtest"
 	"ppms-syncd/internal/ppmssim"
-	"ppms-syncd/internal/secret"
 )
 
 var soakFor = flag.Duration("soak", 10*time.Second, "how long TestSoak lets the daemon run")
@@ -40,15 +39,7 @@ func TestSoak(t *testing.T) {
 	entries := ldaptest.Generate(ldaptest.GenOptions{People: people, Groups: 10, Nested: 3, Seed: 7})
 	slapd := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Entries: entries})
 	relay := newRelay(t, slapd.URL)
-	sim, err := ppmssim.New(ppmssim.Options{Key: secret.New(pumapiKey), Seed: facility(peopleOf(entries), 10, systems)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, stop, err := sim.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
+	sim, address := startPPMS(t, facility(peopleOf(entries), 10, systems))
 	open := map[string]any{"count": 100000, "percent": 100}
 	p := newPost(t, build(t), map[string]string{"LDAP_URL": relay.url, "PPMS_URL": address}, slapd.ReaderPassword, map[string]any{
 		"schedule": "@every 1s", "http": map[string]any{"listen": "127.0.0.1:0"},

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"ppms-syncd/internal/ldapsrc/ldaptest"
-	"ppms-syncd/internal/ppmssim"
-	"ppms-syncd/internal/secret"
 )
 
 // TestStart measures how long the daemon takes from its start until it is ready, and what it has resident when idle, with a ledger of
@@ -27,15 +25,7 @@ func TestStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sim, err := ppmssim.New(ppmssim.Options{Key: secret.New(pumapiKey), Seed: facility(peopleOf(entries), 10, 6)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	url, stop, err := sim.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
+	_, url := startPPMS(t, facility(peopleOf(entries), 10, 6))
 	p := newPost(t, build(t), map[string]string{"LDAP_URL": ldap, "PPMS_URL": url}, bindPassword, map[string]any{
 		"schedule": "@every 1000h", "http": map[string]any{"listen": "127.0.0.1:0"},
 		"ppms": map[string]any{"requests_per_second": 10000, "concurrency": 8}, "rights": []any{},

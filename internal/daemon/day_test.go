@@ -177,11 +177,7 @@ func counters(t *testing.T, text []byte) map[string]map[string]int {
 // rowsMatch holds the runs in the ledger against the counters.
 func (w *world) rowsMatch(results map[string]int) {
 	w.t.Helper()
-	l, err := ledger.OpenReadOnly(w.t.Context(), w.path("ledger.db"))
-	must(w.t, err)
-	defer func() { must(w.t, l.Close()) }()
-	runs, err := l.Runs(w.t.Context(), 0)
-	must(w.t, err)
+	runs := w.runs()
 	rows := map[string]int{}
 	for i := range runs {
 		rows[string(runs[i].Result)]++

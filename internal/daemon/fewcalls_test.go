@@ -38,11 +38,7 @@ func total(asked map[string]int) (n int) {
 // verified says when each record in the ledger was read.
 func (w *world) verified() map[string]time.Time {
 	w.t.Helper()
-	l, err := ledger.OpenReadOnly(w.t.Context(), w.path("ledger.db"))
-	must(w.t, err)
-	defer func() { must(w.t, l.Close()) }()
-	accounts, err := l.Accounts(w.t.Context())
-	must(w.t, err)
+	accounts := look(w, func(l *ledger.Ledger) ([]ledger.AccountSeen, error) { return l.Accounts(w.t.Context()) })
 	at := map[string]time.Time{}
 	for i := range accounts {
 		at[accounts[i].Login] = accounts[i].VerifiedAt

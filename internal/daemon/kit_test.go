@@ -541,15 +541,27 @@ func (w *world) unchanged(before ppmssim.Seed) {
 	}
 }
 
-// memory is what the ledger knows.
-func (w *world) memory() reconcile.Memory {
+// look reads something of the ledger.
+func look[T any](w *world, read func(*ledger.Ledger) (T, error)) T {
 	w.t.Helper()
 	l, err := ledger.OpenReadOnly(w.t.Context(), w.path("ledger.db"))
 	must(w.t, err)
 	defer func() { must(w.t, l.Close()) }()
-	m, err := l.Memory(w.t.Context(), w.now)
+	v, err := read(l)
 	must(w.t, err)
-	return m
+	return v
+}
+
+// memory is what the ledger knows.
+func (w *world) memory() reconcile.Memory {
+	w.t.Helper()
+	return look(w, func(l *ledger.Ledger) (reconcile.Memory, error) { return l.Memory(w.t.Context(), w.now) })
+}
+
+// runs are those that the ledger has, the latest first.
+func (w *world) runs() []ledger.Run {
+	w.t.Helper()
+	return look(w, func(l *ledger.Ledger) ([]ledger.Run, error) { return l.Runs(w.t.Context(), 0) })
 }
 
 // safeBuffer may be written to from several goroutines.

@@ -347,20 +347,22 @@ func (w *world) managed() (logins []string) {
 }
 
 // journal is that of all runs, in order.
-func (w *world) journal() (journal []ledger.Entry) {
+func (w *world) journal() []ledger.Entry {
 	w.t.Helper()
-	l, err := ledger.OpenReadOnly(w.t.Context(), w.path("ledger.db"))
-	must(w.t, err)
-	defer func() { must(w.t, l.Close()) }()
-	runs, err := l.Runs(w.t.Context(), 0)
-	must(w.t, err)
-	slices.Reverse(runs)
-	for _, r := range runs {
-		entries, err := l.Entries(w.t.Context(), r.ID)
-		must(w.t, err)
-		journal = append(journal, entries...)
-	}
-	return journal
+	return look(w, func(l *ledger.Ledger) (journal []ledger.Entry, err error) {
+		runs, err := l.Runs(w.t.Context(), 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range slices.Backward(runs) {
+			entries, err := l.Entries(w.t.Context(), r.ID)
+			if err != nil {
+				return nil, err
+			}
+			journal = append(journal, entries...)
+		}
+		return journal, nil
+	})
 }
 
 // afterOf leaves out what is older than a world.

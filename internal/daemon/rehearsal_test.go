@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ppms-syncd/internal/daemon"
-	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/ppmssim"
 )
 
@@ -27,17 +26,6 @@ func (w *world) snapshot(o daemon.SnapshotOptions) ppmssim.Seed {
 	seed, err := ppmssim.ReadSeed(o.File)
 	must(w.t, err)
 	return seed
-}
-
-// runs are those that the ledger has.
-func (w *world) runs() []ledger.Run {
-	w.t.Helper()
-	l, err := ledger.OpenReadOnly(w.t.Context(), w.path("ledger.db"))
-	must(w.t, err)
-	defer func() { must(w.t, l.Close()) }()
-	runs, err := l.Runs(w.t.Context(), 0)
-	must(w.t, err)
-	return runs
 }
 
 // A snapshot of a PPMS, seeded into another, answers as the first.
