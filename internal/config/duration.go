@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -19,9 +20,12 @@ const day = 24 * time.Hour
 // durationPattern is the form of a duration in the schema.
 const durationPattern = `^([0-9]+d)?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|m|s|ms|us|µs|μs|ns))*$`
 
+var durationForm = regexp.MustCompile(durationPattern)
+
 var (
 	errDuration = errors.New("is no duration such as 90s, 1h30m or 400d")
 	errNegative = errors.New("is a negative duration")
+	errTooLong  = errors.New("is a longer duration than can be kept")
 )
 
 // ParseDuration reads a duration as the file writes it.
@@ -29,21 +33,24 @@ func ParseDuration(s string) (Duration, error) {
 	if strings.HasPrefix(s, "-") {
 		return 0, errNegative
 	}
-	rest, total := s, time.Duration(0)
-	if days, after, found := strings.Cut(s, "d"); found {
-		n, err := strconv.ParseUint(days, 10, 32)
-		if err != nil || n > uint64(math.MaxInt64/day)/2 {
-			return 0, errDuration
-		}
-		rest, total = after, time.Duration(n)*day
-		if rest == "" {
-			return Duration(total), nil
-		}
+	if s == "" || !durationForm.MatchString(s) {
+		return 0, errDuration
+	}
+	days, rest, found := strings.Cut(s, "d")
+	if !found {
+		days, rest = "0", s
+	}
+	n, err := strconv.ParseInt(days, 10, 64)
+	if err != nil || n > int64(math.MaxInt64/day) {
+		return 0, errTooLong
+	}
+	total := time.Duration(n) * day
+	if rest == "" {
+		return Duration(total), nil
 	}
 	d, err := time.ParseDuration(rest)
-	unitless := strings.Trim(rest, "0123456789") == "" // Go takes a bare 0
-	if err != nil || unitless || rest[0] == '-' || rest[0] == '+' || d > math.MaxInt64-total {
-		return 0, errDuration
+	if err != nil || d > math.MaxInt64-total {
+		return 0, errTooLong
 	}
 	return Duration(total + d), nil
 }
