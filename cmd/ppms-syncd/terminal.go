@@ -9,13 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"ppms-syncd/internal/daemon"
 )
 
-// terminal says what a person at the terminal gets: colours, a progress bar, questions.
+// terminal says what a person at the terminal gets: colours, progress, questions.
 func (p *program) terminal() daemon.Terminal {
 	t := daemon.Terminal{Colour: isTerminal(p.out) && os.Getenv("NO_COLOR") == ""}
 	if isTerminal(p.err) {
@@ -32,11 +31,18 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// progress counts on one line, which it clears at the end.
 func (p *program) progress(what string, total int) daemon.Step {
-	bar := progressbar.NewOptions(total,
-		progressbar.OptionSetWriter(p.err), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30))
-	return func(done int) { _ = bar.Set(done) } // a bar that cannot be drawn is no reason to fail
+	var drawn time.Time
+	return func(done int) {
+		switch now := time.Now(); {
+		case done >= total:
+			_, _ = fmt.Fprint(p.err, "\r\x1b[K")
+		case now.Sub(drawn) >= 100*time.Millisecond:
+			_, _ = fmt.Fprintf(p.err, "\r\x1b[K%s: %d of %d (%d %%)", what, done, total, 100*done/total)
+			drawn = now
+		}
+	}
 }
 
 // ask wants a yes in words.

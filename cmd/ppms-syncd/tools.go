@@ -30,10 +30,7 @@ func (p *program) configCommand() *cobra.Command {
 		&cobra.Command{
 			Use: "schema", Short: "Print the JSON Schema of the configuration, for editors", Args: noArgs,
 			RunE: func(*cobra.Command, []string) error {
-				schema, err := config.Schema()
-				if err == nil {
-					_, err = p.out.Write(schema)
-				}
+				_, err := p.out.Write(config.Schema())
 				return err
 			},
 		},

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/invopop/jsonschema"
 )
 
 // Duration is a time span, never negative. The file writes it as Go does, with d for days of 24 hours in front: 90s, 1h30m,
@@ -72,9 +70,3 @@ func (d Duration) String() string {
 
 // MarshalText is String, for JSON.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
-
-// JSONSchema says how a duration looks.
-func (Duration) JSONSchema() *jsonschema.Schema {
-	one := uint64(1)
-	return &jsonschema.Schema{Type: "string", Pattern: durationPattern, MinLength: &one}
-}

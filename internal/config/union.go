@@ -1,10 +1,6 @@
 package config
 
-import (
-	"encoding/json"
-
-	"github.com/invopop/jsonschema"
-)
+import "encoding/json"
 
 // union is a value that the file may write in two ways: short as a scalar, or as a mapping.
 type union interface {
@@ -34,11 +30,6 @@ func (*Source) shapes() string {
 // MarshalJSON writes the source as the file does.
 func (s Source) MarshalJSON() ([]byte, error) { return marshalUnion(s.Attribute, s.CEL) }
 
-// JSONSchemaExtend adds the short form.
-func (Source) JSONSchemaExtend(s *jsonschema.Schema) {
-	oneOf(s, &jsonschema.Schema{Type: "string", Pattern: attributePattern, Description: "Name of a directory attribute."})
-}
-
 // Create is yes, no, or a condition.
 type Create struct {
 	Always bool       `json:"-"`
@@ -51,9 +42,6 @@ func (*Create) shapes() string { return `true, false, or {cel: "condition"}` }
 // MarshalJSON writes the choice as the file does.
 func (c Create) MarshalJSON() ([]byte, error) { return marshalUnion(c.Always, c.CEL) }
 
-// JSONSchemaExtend adds the short form.
-func (Create) JSONSchemaExtend(s *jsonschema.Schema) { oneOf(s, &jsonschema.Schema{Type: "boolean"}) }
-
 // When is a condition, with or without {cel: …} around it.
 type When struct {
 	CEL Expression `json:"cel" jsonschema:"required,minLength=1" jsonschema_description:"CEL condition."`
@@ -64,12 +52,6 @@ func (*When) shapes() string { return `a CEL condition, or {cel: "condition"}` }
 
 // MarshalJSON writes both forms as one, since they mean the same.
 func (w When) MarshalJSON() ([]byte, error) { return json.Marshal(w.CEL) }
-
-// JSONSchemaExtend adds the short form.
-func (When) JSONSchemaExtend(s *jsonschema.Schema) {
-	one := uint64(1)
-	oneOf(s, &jsonschema.Schema{Type: "string", MinLength: &one, Description: "CEL condition."})
-}
 
 // Selector names systems: by id, or by all that is given of name, type and facility.
 type Selector struct {
@@ -93,22 +75,9 @@ func (s Selector) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(s))
 }
 
-// JSONSchemaExtend adds the short form, and that an empty mapping selects nothing.
-func (Selector) JSONSchemaExtend(s *jsonschema.Schema) {
-	one := uint64(1)
-	s.MinProperties = &one
-	oneOf(s, &jsonschema.Schema{Type: "integer", Minimum: "1", Description: "Id of a system."})
-}
-
 func marshalUnion(short any, cel Expression) ([]byte, error) {
 	if cel != "" {
 		return json.Marshal(Expr{cel})
 	}
 	return json.Marshal(short)
-}
-
-// oneOf makes the schema of a mapping that of either this mapping or the short form.
-func oneOf(s, short *jsonschema.Schema) {
-	mapping := *s
-	*s = jsonschema.Schema{OneOf: []*jsonschema.Schema{short, &mapping}}
 }
