@@ -15,7 +15,7 @@ import (
 func (p *program) complete(from func(*daemon.App, context.Context) []string) cobra.CompletionFunc {
 	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		cfg, err := config.Load(p.configFile)
+		cfg, err := config.LoadWithoutSync(p.configFile)
 		if err != nil || len(args) > 0 {
 			return nil, directive
 		}

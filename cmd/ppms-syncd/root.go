@@ -194,8 +194,8 @@ func atMostOne(c *cobra.Command, args []string) error {
 }
 
 // app loads the configuration and puts the program together.
-func (p *program) app() (*daemon.App, error) {
-	cfg, err := config.Load(p.configFile)
+func (p *program) app(load func(path string) (*config.Config, error)) (*daemon.App, error) {
+	cfg, err := load(p.configFile)
 	if _, bad := errors.AsType[*config.Problems](err); bad {
 		return nil, &daemon.ExitError{Code: daemon.ExitConfig, Err: fmt.Errorf("the configuration cannot be used:\n%w", err)}
 	}
@@ -214,8 +214,19 @@ func (p *program) app() (*daemon.App, error) {
 
 // with runs a command that needs the configuration.
 func (p *program) with(f func(ctx context.Context, a *daemon.App) error) func(*cobra.Command, []string) error {
+	return p.loaded(config.Load, f)
+}
+
+// withoutSync runs a command for which nothing needs to be configured about the sync.
+func (p *program) withoutSync(f func(ctx context.Context, a *daemon.App) error) func(*cobra.Command, []string) error {
+	return p.loaded(config.LoadWithoutSync, f)
+}
+
+func (p *program) loaded(
+	load func(path string) (*config.Config, error), f func(ctx context.Context, a *daemon.App) error,
+) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
-		a, err := p.app()
+		a, err := p.app(load)
 		if err != nil {
 			return err
 		}

@@ -122,7 +122,7 @@ func (p *program) historyCommand() *cobra.Command {
 			if (o.Unmatched || o.Holds) && o.Run != 0 || o.Unmatched && o.Holds {
 				return misuse(errors.New("RUN, --unmatched and --holds are three questions: ask one"))
 			}
-			return p.with(func(ctx context.Context, a *daemon.App) error { return a.History(ctx, o) })(c, args)
+			return p.withoutSync(func(ctx context.Context, a *daemon.App) error { return a.History(ctx, o) })(c, args)
 		},
 	}
 	c.Flags().BoolVar(&o.Unmatched, "unmatched", false, "list the active PPMS accounts that nobody in the directory is linked to")

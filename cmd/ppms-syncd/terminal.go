@@ -31,15 +31,16 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// progress counts on one line, which it clears at the end.
+// progress draws a bar, which goes away at the end.
 func (p *program) progress(what string, total int) daemon.Step {
+	const width = 30
 	var drawn time.Time
 	return func(done int) {
 		switch now := time.Now(); {
 		case done >= total:
 			_, _ = fmt.Fprint(p.err, "\r\x1b[K")
 		case now.Sub(drawn) >= 100*time.Millisecond:
-			_, _ = fmt.Fprintf(p.err, "\r\x1b[K%s: %d of %d (%d %%)", what, done, total, 100*done/total)
+			_, _ = fmt.Fprintf(p.err, "\r\x1b[K%s [%-*s] %d of %d", what, width, strings.Repeat("#", width*done/total), done, total)
 			drawn = now
 		}
 	}

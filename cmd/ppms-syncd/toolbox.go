@@ -24,9 +24,9 @@ func (p *program) ppmsCommand() *cobra.Command {
 		parent("right", "Change rights", t.rightSet()), t.experience(), t.booking(false), t.booking(true), t.runningSheet(), t.orders(),
 		parent("order", "Place orders", t.orderCreate()), t.invoices(), t.invoice(), t.services(), t.projects(), t.bcodes(), t.snapshot(),
 	)
-	c.Long = "PUMAPI for people and scripts: tables on a terminal, --output json or csv for programs. Of the configuration only the part\n" +
-		"about PPMS counts, and for what is written the ledger, which journals it as manual: it counts as staff's, and no run takes it\n" +
-		"back. Whatever writes shows what it would write, asks, and reads it back; scripts say --yes."
+	c.Long = "PUMAPI for people and scripts: tables on a terminal, --output json or csv for programs. About the sync nothing needs to be\n" +
+		"configured. What is written is journalled in the ledger as manual: it counts as staff's, and no run takes it back. Whatever\n" +
+		"writes shows what it would write, asks, and reads it back; scripts say --yes."
 	oneOf(c, c.PersistentFlags(), (*string)(&form), "output", "form of the result", string(daemon.TableForm), string(daemon.JSONForm), string(daemon.CSVForm))
 	return c
 }
@@ -41,7 +41,7 @@ type toolbox struct {
 func (t *toolbox) asks(use, short string, f func(ctx context.Context, b *daemon.Toolbox, args []string) error) *cobra.Command {
 	c := t.command(use, short)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return t.with(func(ctx context.Context, a *daemon.App) error {
+		return t.withoutSync(func(ctx context.Context, a *daemon.App) error {
 			return a.Toolbox(ctx, *t.form, func(ctx context.Context, b *daemon.Toolbox) error { return f(ctx, b, args) })
 		})(c, args)
 	}
@@ -54,7 +54,7 @@ func (t *toolbox) writes(use, short string, o *daemon.WriteOptions, f func(ctx c
 	c.Flags().BoolVar(&o.Yes, "yes", false, "do not ask")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o.Form = *t.form
-		return t.with(func(ctx context.Context, a *daemon.App) error { return f(ctx, a, args) })(c, args)
+		return t.withoutSync(func(ctx context.Context, a *daemon.App) error { return f(ctx, a, args) })(c, args)
 	}
 	return c
 }

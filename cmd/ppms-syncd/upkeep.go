@@ -88,11 +88,11 @@ func (p *program) backupCommand() *cobra.Command {
 		Long: "Writes a whole copy of the ledger, as of now, into a new file that only its owner may read, or with - to standard output. A run\n" +
 			"may be under way. The copy is a ledger itself.",
 		Example: "  ppms-syncd backup ledger-copy.db\n  kubectl exec deploy/ppms-syncd -- ppms-syncd backup - >ledger-copy.db",
-		RunE: p.withArg(func(ctx context.Context, a *daemon.App, file string) error {
-			if file == daemon.Stdout && isTerminal(p.out) {
+		RunE: func(c *cobra.Command, args []string) error {
+			if args[0] == daemon.Stdout && isTerminal(p.out) {
 				return misuse(errors.New("a ledger is nothing for a terminal: send the output to a file, or name one"))
 			}
-			return a.Backup(ctx, file)
-		}),
+			return p.withoutSync(func(ctx context.Context, a *daemon.App) error { return a.Backup(ctx, args[0]) })(c, args)
+		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // a small container has no time zones of its own
@@ -40,7 +41,14 @@ type compiled struct {
 
 // Load reads a configuration file. The error is a [*Problems] with all that is wrong in it, or says why the file could not
 // be read. Files that the configuration names are not touched.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return load(path) }
+
+// LoadWithoutSync is Load for who syncs nothing, such as asking PPMS or looking into the ledger: the keys for the sync may be missing or wrong.
+func LoadWithoutSync(path string) (*Config, error) {
+	return load(path, "policy", "ldap", "accounts", "rights", "leavers", "guards")
+}
+
+func load(path string, but ...string) (*Config, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // the path is what the operator asked for
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read configuration: %w; name another with --config, or start from ppms-syncd config example", err)
@@ -52,11 +60,14 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	return Parse(path, data, Dirs{os.Getenv("CREDENTIALS_DIRECTORY"), dir})
+	return parse(path, data, Dirs{os.Getenv("CREDENTIALS_DIRECTORY"), dir}, but)
 }
 
 // Parse reads a configuration from memory. The name stands in the problems; the error is a [*Problems].
-func Parse(name string, data []byte, dirs Dirs) (*Config, error) {
+func Parse(name string, data []byte, dirs Dirs) (*Config, error) { return parse(name, data, dirs, nil) }
+
+// parse is Parse, but what is wrong below some keys does not matter.
+func parse(name string, data []byte, dirs Dirs, but []string) (*Config, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors on Windows write this mark
 	w := &walker{file: name, lines: strings.Split(string(data), "\n"), wrong: map[string]bool{}, places: map[string]place{}}
 	root, bad := parseYAML(data)
@@ -71,9 +82,11 @@ func Parse(name string, data []byte, dirs Dirs) (*Config, error) {
 	check.all()
 	errs, warnings := Problems{}, Problems{}
 	for _, p := range w.problems {
-		if p.Warning {
+		switch {
+		case slices.Contains(but, p.section()):
+		case p.Warning:
 			warnings = append(warnings, p)
-		} else {
+		default:
 			errs = append(errs, p)
 		}
 	}

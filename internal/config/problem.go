@@ -31,6 +31,14 @@ func (p Problem) String() string {
 	return b.String()
 }
 
+// section is the key of the first level.
+func (p Problem) section() string {
+	if end := strings.IndexAny(p.Path, ".["); end >= 0 {
+		return p.Path[:end]
+	}
+	return p.Path
+}
+
 // Problems is all that is wrong with a file, in the order of the file. As an error it is always a *Problems.
 type Problems []Problem //nolint:errname // it is a list first, and an error only when it is returned as one
 
