@@ -108,9 +108,11 @@ func (r *run) sideOf(ctx context.Context, login string, x *explanation) (*reconc
 			side.Accounts = append(side.Accounts, r.known[i].Account)
 		}
 	}
-	for _, spelled := range logins { // whether PPMS folds the case of logins is not known: ask in its own spelling
-		if reconcile.KeyOf(spelled) == key {
-			login = spelled
+	login, listed := spelling(logins, login)
+	if !listed && !x.seen.At.IsZero() { // made since the last run, perhaps
+		var err error
+		if login, err = r.spelled(ctx, login); err != nil {
+			return nil, err
 		}
 	}
 	user, exists, err := r.reader.User(ctx, login)

@@ -59,6 +59,10 @@ func TestExplainFindsTheSpellingOfPPMS(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(s *settings) { s.Seed.Users[1].Login, s.Seed.Rights = "Carl", nil })
 	expect(t, w.explain("carl"), "in the directory and in PPMS.")
+	w.apply().exits(daemon.ExitOK)
+	w.put(person("max", "Max", "Born", "curielab"))
+	w.sim.PutUser(account("Max", "Max", "Born", "curielab")) // since that run
+	expect(t, w.explain("max"), "in the directory and in PPMS.")
 }
 
 func TestExplainNobody(t *testing.T) {

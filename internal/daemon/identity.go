@@ -66,6 +66,9 @@ func (a *App) Link(ctx context.Context, login, dn string) error {
 	if err != nil {
 		return err
 	}
+	if login, err = r.spelled(ctx, login); err != nil {
+		return err
+	}
 	account, exists, err := r.reader.User(ctx, login)
 	if err != nil {
 		return err
@@ -83,6 +86,28 @@ func (a *App) Link(ctx context.Context, login, dn string) error {
 	p.printf("%s\n", harmless(fmt.Sprintf("%s (%s, %s) is now linked to %s.", account.Login, account.Fields[reconcile.Lname],
 		account.Fields[reconcile.Email], person.DN)))
 	return p.err
+}
+
+// spelled is a login as PPMS spells it, if PPMS has it at all: whether getuser folds the case of logins is not known.
+func (r *run) spelled(ctx context.Context, login string) (string, error) {
+	logins, err := r.reader.Users(ctx, ppms.Any)
+	if err != nil {
+		return "", err
+	}
+	login, _ = spelling(logins, login)
+	return login, nil
+}
+
+// spelling finds a login in a list: just so, or else in another spelling.
+func spelling(logins []string, login string) (found string, listed bool) {
+	if slices.Contains(logins, login) {
+		return login, true
+	}
+	same := func(other string) bool { return reconcile.KeyOf(other) == reconcile.KeyOf(login) }
+	if i := slices.IndexFunc(logins, same); i >= 0 {
+		return logins[i], true
+	}
+	return login, false
 }
 
 // chooseEntry finds the one entry that a link is for.

@@ -246,6 +246,8 @@ func TestCaseOfLogins(t *testing.T) {
 		t.Error("there is a second account")
 	}
 	w.plan().exits(daemon.ExitOK).has()
+	must(t, w.app.Link(t.Context(), "emmy", ""))
+	expect(t, w.text(), "Emmy", "is now linked to "+uid("emmy"))
 }
 
 func TestCreateConditionMakesNobodyALeaver(t *testing.T) {

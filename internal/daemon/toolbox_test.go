@@ -93,4 +93,12 @@ func TestNewUserWithAnAddressThatIsTaken(t *testing.T) {
 		}
 	}
 	must(t, create("third", "Visitor", "visitor@example.org")) // which is free by now
+	for want, err := range map[string]error{
+		"already: is that the same person?":                    create("fourth", "Other", "visitor@example.org"), // no run has seen the third
+		`"third" already: logins that differ only in spelling`: create("THIRD", "Other", "other@example.org"),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
 }

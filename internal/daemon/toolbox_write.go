@@ -147,6 +147,13 @@ type NewUserOptions struct {
 // which it would create, and that nobody is known to have the address.
 func (a *App) CreateUser(ctx context.Context, o NewUserOptions) error {
 	return a.withPen(ctx, func(ctx context.Context, m *manual) error {
+		logins, err := m.reader.Users(ctx, ppms.Any)
+		if err != nil {
+			return err
+		}
+		if other, _ := spelling(logins, o.Login); other != o.Login {
+			return fmt.Errorf("PPMS has a user %q already: logins that differ only in spelling are one person's", other)
+		}
 		_, exists, err := m.reader.User(ctx, o.Login)
 		if err != nil {
 			return err
@@ -157,7 +164,7 @@ func (a *App) CreateUser(ctx context.Context, o NewUserOptions) error {
 		if err := m.knownUnit(ctx, o.Fields["unitlogin"]); err != nil {
 			return err
 		}
-		if err := m.freeAddress(ctx, o.Fields["email"], o.Fields["lname"]); err != nil {
+		if err := m.freeAddress(ctx, logins, o.Fields["email"], o.Fields["lname"]); err != nil {
 			return err
 		}
 		m.also = map[string]string{}
@@ -203,14 +210,18 @@ func (m *manual) knownUnit(ctx context.Context, unit string) error {
 		"makes one", unit)
 }
 
-// freeAddress asks those who had the address when the ledger saw them last, and those of that last name. PUMAPI has no way to ask for
-// the address itself, so that without a ledger nothing is known.
-func (m *manual) freeAddress(ctx context.Context, email, lname string) error {
+// freeAddress asks those who had the address when the ledger saw them last, those of that last name, and who is new since. PUMAPI has
+// no way to ask for the address itself, so that without a ledger nothing is known.
+func (m *manual) freeAddress(ctx context.Context, logins []string, email, lname string) error {
 	remembered, err := m.remembered(ctx, m.ledger)
-	if err != nil {
+	if err != nil || len(remembered) == 0 {
 		return err
 	}
-	var likely []string
+	seen := make(map[string]bool, len(remembered))
+	for i := range remembered {
+		seen[remembered[i].Login] = true
+	}
+	likely := slices.DeleteFunc(slices.Clone(logins), func(login string) bool { return seen[login] })
 	for i := range remembered {
 		f := &remembered[i].Fields
 		if reconcile.Same(reconcile.Email, f[reconcile.Email], email) || reconcile.KeyOf(f[reconcile.Lname]) == reconcile.KeyOf(lname) {
