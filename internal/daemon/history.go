@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -131,11 +132,16 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 	if err != nil {
 		return err
 	}
+	held, err := heldOf(ctx, l, &r)
+	if err != nil {
+		return err
+	}
+	all := slices.Concat(entries, held)
 	if o.Output == JSON {
 		return a.printJSON(struct {
 			runJSON
 			Changes []entryJSON `json:"changes"`
-		}{runsJSON([]ledger.Run{r})[0], entriesJSON(entries)})
+		}{runsJSON([]ledger.Run{r})[0], entriesJSON(all)})
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
 	p.printf("Run %d: %s, policy %s, started %s by %s@%s with version %s: %s", r.ID, modeWord(&r), r.Policy, clock(r.Started), r.Actor.User,
@@ -143,19 +149,40 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 	if r.Error != "" {
 		p.printf(" (%s)", harmless(r.Error))
 	}
-	p.printf(".\nPlan %s: %s\n", r.PlanHash, outcomesWord(settledNow(r.Totals.Outcomes, entries)))
+	p.printf(".\n%s: %s\n", strings.TrimSpace("Plan "+r.PlanHash), outcomesWord(settledNow(r.Totals.Outcomes, entries)))
 	if len(entries) == 0 {
 		p.printf("Nothing was written.\n")
+	}
+	if len(all) == 0 {
 		return p.err
 	}
-	rows := make([][]string, len(entries))
-	for i := range entries {
-		e := &entries[i]
+	rows := make([][]string, len(all))
+	for i := range all {
+		e := &all[i]
 		rows[i] = []string{clock(e.At), string(e.Change.Kind), e.Change.Login, what(&e.Change), string(e.Outcome), e.Detail, e.Change.Reason}
 	}
 	p.printf("\n")
 	p.table([]string{"at", "kind", "login", "change", "outcome", "detail", "reason"}, rows)
 	return p.err
+}
+
+// heldOf are the changes that a guard held in a run. They are not in the journal, but in the plan that was kept, until somebody in it is
+// forgotten.
+func heldOf(ctx context.Context, l Ledger, r *ledger.Run) ([]ledger.Entry, error) {
+	if r.Totals.Outcomes[reconcile.HeldBack] == 0 && (r.Mode != ledger.DryRun || r.Result != ledger.Held) {
+		return nil, nil
+	}
+	plan, found, err := l.HeldPlan(ctx, r.PlanHash)
+	if err != nil || !found {
+		return nil, err
+	}
+	var held []ledger.Entry
+	for i := range plan.Changes {
+		if c := &plan.Changes[i]; c.Held != "" {
+			held = append(held, ledger.Entry{Run: r.ID, Change: *c, At: r.Started, Outcome: reconcile.HeldBack, Detail: heldBy(c)})
+		}
+	}
+	return held, nil
 }
 
 // settledNow counts the outcomes anew: a later run may have settled what was in doubt.

@@ -107,6 +107,29 @@ func TestHistoryOfRuns(t *testing.T) {
 	}
 }
 
+// What a run did not write stands in its history all the same: what a guard held, and what was stale in a saved plan.
+func TestHistoryOfWhatWasNotWritten(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.set(uid("carl"), "telephoneNumber", "+41 3")
+	w.planTo(w.path("plan.json")).exits(daemon.ExitPending)
+	w.staff("carl", func(u *ppmssim.User) { u.Phone = "+41 4" })
+	stale := w.apply(daemon.ApplyOptions{File: w.path("plan.json")}).exits(daemon.ExitPartial)
+	w.configure(none("updates"))
+	held := w.apply().exits(daemon.ExitHeld)
+	for run, want := range map[int64]reconcile.Change{
+		stale.Run: {Outcome: reconcile.Stale, Detail: stale.Changes[0].Detail},
+		held.Run:  {Outcome: reconcile.HeldBack, Detail: "held by guard updates"},
+	} {
+		h := w.history(run)
+		if len(h.Changes) != 1 || h.Changes[0].Login != "carl" || h.Changes[0].Outcome != want.Outcome || h.Changes[0].Detail != want.Detail {
+			t.Errorf("run %d: %+v", run, h.Changes)
+		}
+	}
+	must(t, w.app.History(t.Context(), daemon.HistoryOptions{Run: held.Run}))
+	expect(t, w.text(), "Nothing was written.", "phone: +41 4 → +41 3")
+}
+
 func TestHistoryOfWhatNobodyIsLinkedTo(t *testing.T) {
 	t.Parallel()
 	w := settled(t)

@@ -37,19 +37,21 @@ type pen struct {
 // write does what the guards let through, in the order of the plan: newuser, updateuser, grants, revocations, deactivations.
 func (r *run) write(ctx context.Context, report *Report) error {
 	defer r.Metrics.phase(phaseWrite)()
+	p := &pen{run: r, report: report, missing: map[string]bool{}}
 	var todo []*reconcile.Change
 	for i := range report.Changes {
 		c := &report.Changes[i]
 		switch {
-		case c.Outcome != "": // stale already
+		case c.Outcome != "": // stale already, in a saved plan
+			p.skip(ctx, c, c.Outcome, c.Detail)
 		case c.Held != "":
-			c.Outcome, c.Detail = reconcile.HeldBack, "held by guard "+c.Held
+			c.Outcome, c.Detail = reconcile.HeldBack, heldBy(c)
 		default:
 			todo = append(todo, c)
 		}
 	}
 	show, done := r.progress("changes", len(todo)), 0
-	p := &pen{run: r, report: report, missing: map[string]bool{}, step: func() { done++; show(done) }}
+	p.step = func() { done++; show(done) }
 	first, rights, last := phases(todo)
 	p.users(ctx, first)
 	p.rights(ctx, rights)
@@ -62,6 +64,8 @@ func (r *run) write(ctx context.Context, report *Report) error {
 	}
 	return nil
 }
+
+func heldBy(c *reconcile.Change) string { return "held by guard " + c.Held }
 
 // phases splits the changes: accounts are made and kept right before anybody gets rights, and deactivated when all else is done.
 func phases(todo []*reconcile.Change) (first, rights, last []*reconcile.Change) {
