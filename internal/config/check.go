@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -73,7 +74,9 @@ func (k *checker) service() {
 	var err error
 	if c.compiled.location, err = parseZone(c.TimeZone); err != nil {
 		k.fail("time_zone", "%v", err)
-	} else if c.compiled.timetable, err = parseSchedule(c.Schedule, c.compiled.location); err != nil {
+		c.compiled.location = time.UTC // for what else is wrong with the schedule
+	}
+	if c.compiled.timetable, err = parseSchedule(c.Schedule, c.compiled.location); err != nil {
 		k.fail("schedule", "%v", err)
 	} else if odd := oddSchedule(c.compiled.timetable, c.compiled.location); odd != "" {
 		k.odd("schedule", odd)
