@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"ppms-syncd/internal/config"
 	"ppms-syncd/internal/daemon"
 )
 
@@ -141,7 +142,7 @@ func runNumber(arg string) (int64, error) {
 }
 
 func (p *program) approveCommand() *cobra.Command {
-	var lasts time.Duration
+	lasts := daemon.DefaultApproval
 	c := &cobra.Command{
 		Use: "approve HASH", Short: "Let a held plan's changes be written", Args: exactly("HASH"),
 		Long: "Approves the changes of a plan that a guard held (see `ppms-syncd history`). Until the approval ends, the runs that plan them\n" +
@@ -153,9 +154,22 @@ func (p *program) approveCommand() *cobra.Command {
 			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Approve(ctx, args[0], lasts) })(c, args)
 		},
 	}
-	c.Flags().DurationVar(&lasts, "for", daemon.DefaultApproval, "how long the approval lasts")
+	c.Flags().Var((*span)(&lasts), "for", "how long the approval lasts")
 	return c
 }
+
+// span is a duration as the configuration writes them, in days, too.
+type span time.Duration
+
+func (s *span) String() string { return config.Duration(*s).String() }
+
+func (s *span) Set(text string) error {
+	d, err := config.ParseDuration(text)
+	*s = span(d)
+	return err
+}
+
+func (s *span) Type() string { return "duration" }
 
 func (p *program) linkCommand() *cobra.Command {
 	var dn string

@@ -120,6 +120,11 @@ type ApplyOptions struct {
 
 // Apply compares, lets the guards judge, and writes.
 func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
+	if o.Approve != "" {
+		if err := checkHash(o.Approve); err != nil {
+			return err
+		}
+	}
 	if o.Against != "" {
 		return a.rehearse(ctx, o.Against, func(a *App) error { return a.rehearseApply(ctx, o) })
 	}

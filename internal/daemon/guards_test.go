@@ -106,9 +106,16 @@ func TestApproveOfWhatWasNeverHeld(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.apply().exits(daemon.ExitOK)
-	for hash, want := range map[string]string{"sha256:" + strings.Repeat("0", 64): "no run has held", "abc": "too short", "zzzzzzzzzz": "no plan hash"} {
-		if err := w.app.Approve(t.Context(), hash, time.Hour); daemon.ExitCode(err) != daemon.ExitFailed || !strings.Contains(err.Error(), want) {
-			t.Errorf("approve %s: %v", hash, err)
+	for _, c := range []struct {
+		hash, want string
+		code       int
+	}{
+		{"sha256:" + strings.Repeat("0", 64), "no run has held", daemon.ExitFailed},
+		{"abc", "too short", daemon.ExitUsage},
+		{"zzzzzzzzzz", "no plan hash", daemon.ExitUsage},
+	} {
+		if err := w.app.Approve(t.Context(), c.hash, time.Hour); daemon.ExitCode(err) != c.code || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("approve %s: %v", c.hash, err)
 		}
 	}
 }

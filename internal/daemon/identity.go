@@ -17,6 +17,9 @@ import (
 
 // Approve lets the changes of a held plan be written by the runs until then.
 func (a *App) Approve(ctx context.Context, hash string, lasts time.Duration) error {
+	if err := checkHash(hash); err != nil {
+		return err
+	}
 	l, err := a.existingLedger(ctx)
 	if err != nil {
 		return err

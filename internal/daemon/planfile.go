@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/reconcile"
 )
 
@@ -159,7 +160,14 @@ func only(file *reconcile.Plan, fresh reconcile.Plan) reconcile.Plan {
 
 // hashFits compares a hash with one that somebody typed, perhaps without its prefix or only the first digits.
 func hashFits(typed, hash string) bool {
-	const prefix, digits = "sha256:", 8
-	typed = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(typed)), prefix)
-	return len(typed) >= digits && strings.HasPrefix(strings.TrimPrefix(hash, prefix), typed)
+	digits, err := ledger.HashDigits(typed)
+	return err == nil && strings.HasPrefix(hash, "sha256:"+digits)
+}
+
+// checkHash refuses what cannot be the hash of a plan.
+func checkHash(typed string) error {
+	if _, err := ledger.HashDigits(typed); err != nil {
+		return &ExitError{Code: ExitUsage, Err: err}
+	}
+	return nil
 }

@@ -21,14 +21,13 @@ const Stdout = "-"
 
 // Backup writes a copy of the ledger, which may be in use, into a new file or to standard output.
 func (a *App) Backup(ctx context.Context, file string) error {
+	if _, err := os.Stat(a.Config.Ledger.Path); errors.Is(err, fs.ErrNotExist) {
+		return a.noLedger()
+	}
 	if file == Stdout {
 		return a.backupOut(ctx)
 	}
-	err := ledger.Backup(ctx, a.Config.Ledger.Path, file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(a.noLedger(), err)
-	}
-	if err != nil {
+	if err := ledger.Backup(ctx, a.Config.Ledger.Path, file); err != nil {
 		return err
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
@@ -40,9 +39,6 @@ func (a *App) Backup(ctx context.Context, file string) error {
 // backupOut makes the copy beside the ledger first, where there is room for one, or nothing but half a copy might come out.
 func (a *App) backupOut(ctx context.Context) (err error) {
 	path := a.Config.Ledger.Path
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(a.noLedger(), err)
-	}
 	dir, err := os.MkdirTemp(filepath.Dir(path), "backup-")
 	if err != nil {
 		return err

@@ -71,15 +71,24 @@ const (
 	minDigits  = 8 // of a hash that somebody types
 )
 
+// HashDigits are those of a hash that somebody typed, if it can be one.
+func HashDigits(typed string) (string, error) {
+	digits := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(typed)), hashPrefix)
+	switch {
+	case strings.Trim(digits, "0123456789abcdef") != "":
+		return "", fmt.Errorf("%q is no plan hash: it has digits from 0 to f only", typed)
+	case len(digits) < minDigits:
+		return "", fmt.Errorf("plan hash %q is too short: give its first %d digits or more", typed, minDigits)
+	}
+	return digits, nil
+}
+
 // HeldPlan finds a held plan by its hash or by the first 8 digits of it or more, with or without "sha256:". A prefix that is
 // shorter or that several plans share is an error.
 func (l *Ledger) HeldPlan(ctx context.Context, hash string) (plan reconcile.Plan, found bool, err error) {
-	digits := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(hash)), hashPrefix)
-	if len(digits) < minDigits {
-		return plan, false, fmt.Errorf("plan hash %q is too short: give its first %d digits or more", hash, minDigits)
-	}
-	if strings.Trim(digits, "0123456789abcdef") != "" {
-		return plan, false, fmt.Errorf("%q is no plan hash: it has digits from 0 to f only", hash)
+	digits, err := HashDigits(hash)
+	if err != nil {
+		return plan, false, err
 	}
 	err = l.read(ctx, func(tx *sql.Tx) error {
 		plans, err := list(ctx, tx, scanPlan, selectPlans+` WHERE hash >= ? AND hash < ? LIMIT 2`,

@@ -173,7 +173,7 @@ func digest(v any) string {
 // Issue is somebody or something held back.
 type Issue struct {
 	Kind   IssueKind `json:"kind"`
-	Login  string    `json:"login,omitempty"`
+	Login  string    `json:"login"` // empty: it is about something, such as a rule
 	Detail string    `json:"detail"`
 }
 
