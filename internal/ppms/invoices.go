@@ -3,6 +3,7 @@ package ppms
 import (
 	"context"
 	"net/url"
+	"strings"
 )
 
 // Invoices lists the ids of all invoices.
@@ -62,6 +63,10 @@ func (r *Reader) Details(ctx context.Context, invoice string, o DetailOptions) (
 	const columns = 26
 	return read(ctx, r, "getinvoicedetails", form, positions[Detail]{
 		preamble: 3, columns: columns, isRow: func(f []string) bool { return isAmount(f[columns-1]) }, one: detailOf,
+		// Whether the header is one of the three lines, or follows them, is recorded both ways.
+		isHeader: func(f []string) bool {
+			return len(f) >= columns && f[0] != "" && f[columns-1] != "" && !strings.ContainsAny(f[0]+f[columns-1], "0123456789")
+		},
 	}.parse)
 }
 

@@ -7,6 +7,7 @@ type positions[T any] struct {
 	preamble int // how many lines, the header included, may stand before the first row
 	columns  int
 	isRow    func(fields []string) bool // tells a row from the lines before
+	isHeader func(fields []string) bool // tells the header, where it may come after the preamble; nil: it is among it
 	one      func(fields []string) (T, error)
 }
 
@@ -29,7 +30,7 @@ func (p positions[T]) parse(text string) ([]T, error) {
 		}
 		good := ok && len(fields) >= p.columns && strings.Join(fields[p.columns:], "") == "" && p.isRow(fields)
 		switch {
-		case strings.TrimSpace(first) == "", !good && len(all) == 0 && line <= p.preamble:
+		case strings.TrimSpace(first) == "", !good && len(all) == 0 && (line <= p.preamble || p.isHeader != nil && p.isHeader(fields)):
 			continue
 		case !good:
 			return nil, malformed(first, "line %d is no row of %d values", line, p.columns)

@@ -299,7 +299,12 @@ func TestInvoices(t *testing.T) {
 		details[0].Fee.String() != "54" || details[0].FinalAmount.String() != "88.40" || details[1].SessionType != "Subsidy" || details[1].Account != "CC-1" {
 		t.Errorf("%v %+v", err, details)
 	}
-	for _, body := range []string{session + "half a row\n", "1\n2\n3\n4\n" + session, session + strings.Replace(subsidy, "-10.00", "ten", 1)} {
+	header := "Reference" + strings.Repeat(",", 25) + "Final amount\n"
+	details, err = newLab(t, answering("Invoice 1\nDetails\n\"of: Feb\"\n"+header+subsidy)).Details(t.Context(), "1", DetailOptions{})
+	if err != nil || len(details) != 1 {
+		t.Errorf("header after three lines: %v %+v", err, details)
+	}
+	for _, body := range []string{session + "half a row\n", "1\n2\n3\n" + strings.Replace(session, "88.40", "much", 1) + subsidy, "1\n2\n3\n4\n" + session, session + strings.Replace(subsidy, "-10.00", "ten", 1)} {
 		_, err := newLab(t, answering(body)).Details(t.Context(), "1", DetailOptions{})
 		wantKind(t, err, Malformed)
 	}
