@@ -33,7 +33,7 @@ func (p *program) planCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.ExitCode, "exit-code", false, "exit 2 if there are changes, 3 if a guard would hold some")
 	output(c, &o.Output)
 	p.metricsFlag(c)
-	against(c, &o.Against, "out", "metrics-file")
+	against(c, &o.Against)
 	return c
 }
 
@@ -48,25 +48,20 @@ func (p *program) applyCommand() *cobra.Command {
 			if len(args) == 1 {
 				o.File = args[0]
 			}
-			if o.File != "" && o.Against != "" {
-				return misuse(errors.New("a rehearsal plans anew: give either PLAN or --against"))
-			}
 			return p.with(p.measured(func(ctx context.Context, a *daemon.App) error { return a.Apply(ctx, o) }))(c, args)
 		},
 	}
 	c.Flags().StringVar(&o.Approve, "approve", "", "approve the plan with this `hash` (or its first 8 digits or more) and apply it")
 	output(c, &o.Output)
 	p.metricsFlag(c)
-	against(c, &o.Against, "metrics-file")
+	against(c, &o.Against)
 	return c
 }
 
-// against adds the flag of a rehearsal, which leaves nothing behind and so does not go with these others.
-func against(c *cobra.Command, into *string, without ...string) {
+// against adds the flag of a rehearsal, which says nothing about the real PPMS and so has no metrics.
+func against(c *cobra.Command, into *string) {
 	c.Flags().StringVar(into, "against", "", "rehearse: take this `snapshot` (see ppms snapshot) in the place of PPMS, which is not contacted")
-	for _, name := range without {
-		c.MarkFlagsMutuallyExclusive("against", name)
-	}
+	c.MarkFlagsMutuallyExclusive("against", "metrics-file")
 }
 
 func (p *program) metricsFlag(c *cobra.Command) {

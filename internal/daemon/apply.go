@@ -125,9 +125,6 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 			return err
 		}
 	}
-	if o.Against != "" {
-		return a.rehearse(ctx, o.Against, func(a *App) error { return a.rehearseApply(ctx, o) })
-	}
 	file, err := a.savedPlan(o)
 	if err != nil {
 		return err
@@ -135,6 +132,9 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 	mode, undoes := ledger.Apply, int64(0)
 	if file != nil && file.Undoes != 0 {
 		mode, undoes = ledger.Undo, file.Undoes
+	}
+	if o.Against != "" {
+		return a.rehearse(ctx, o.Against, func(a *App) error { return a.rehearseApply(ctx, mode, file, o) })
 	}
 	if a.Config.DryRun {
 		report, err := a.plan(ctx, file, undoes)
@@ -165,7 +165,7 @@ func (a *App) savedPlan(o ApplyOptions) (*reconcile.Plan, error) {
 	if o.File == "" {
 		return nil, nil //nolint:nilnil // to plan anew is no error
 	}
-	file, err := loadPlan(o.File, a.Config.Hash(), a.Now())
+	file, err := loadPlan(o.File, a.configHash(), a.Now())
 	if err == nil && o.Approve != "" && !hashFits(o.Approve, file.Hash) {
 		err = fmt.Errorf("%s has the hash %s, not %s", o.File, file.Hash, o.Approve)
 	}
@@ -222,7 +222,7 @@ func (a *App) apply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan,
 		r.undoes = file.Undoes
 	}
 	r.id, err = r.ledger.BeginRun(ctx, ledger.Run{
-		Started: r.Now(), Mode: mode, Policy: a.Config.Policy, ConfigHash: a.Config.Hash(), Actor: a.actor(), Undoes: r.undoes,
+		Started: r.Now(), Mode: mode, Policy: a.Config.Policy, ConfigHash: a.configHash(), Actor: a.actor(), Undoes: r.undoes,
 	})
 	if err != nil {
 		a.Metrics.finished(ledger.Failed, nil, a.Now())

@@ -13,14 +13,16 @@ import (
 
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/ppmssim"
+	"ppms-syncd/internal/reconcile"
 	"ppms-syncd/internal/secret"
 )
 
 // rehearsal is a simulated PPMS that takes the place of the real one. What is written goes there, and into a copy of the ledger.
 type rehearsal struct {
-	sim *ppmssim.Sim
-	url string
-	key secret.Secret
+	sim  *ppmssim.Sim
+	url  string
+	key  secret.Secret
+	hash string // of the configuration that is rehearsed
 }
 
 // rehearse runs f with a program that is as this one, but for PPMS and the ledger. Both are gone afterwards. Where dry_run keeps the
@@ -52,8 +54,16 @@ func (a *App) rehearse(ctx context.Context, snapshot string, f func(a *App) erro
 	there, config := *a, *a.Config
 	config.Ledger.Path, config.DryRun = copied, false
 	there.Config, there.Metrics = &config, nil
-	there.rehearsal = &rehearsal{sim, url, key}
+	there.rehearsal = &rehearsal{sim, url, key, a.configHash()}
 	return f(&there)
+}
+
+// configHash identifies the configuration, also where a rehearsal changed a copy of it: its plans are those of the real one.
+func (a *App) configHash() string {
+	if a.rehearsal != nil {
+		return a.rehearsal.hash
+	}
+	return a.Config.Hash()
 }
 
 // Afterwards is what a rehearsal has come to.
@@ -62,20 +72,25 @@ type Afterwards struct {
 	Left    int              `json:"left"`    // changes that a second plan would still make
 }
 
-// rehearseApply applies, shows what is there afterwards, and plans once more.
-func (a *App) rehearseApply(ctx context.Context, o ApplyOptions) error {
-	report, err := a.apply(ctx, ledger.Apply, nil, o.Approve)
+// rehearseApply applies, a saved plan if there is one, shows what is there afterwards, and plans once more.
+func (a *App) rehearseApply(ctx context.Context, mode ledger.Mode, file *reconcile.Plan, o ApplyOptions) error {
+	report, err := a.apply(ctx, mode, file, o.Approve)
 	if report == nil {
 		return err
 	}
 	if err != nil {
 		return report.end(errors.Join(err, a.print(report, o.Output, "")))
 	}
-	again, err := a.plan(ctx, nil, 0)
+	again, err := a.plan(ctx, file, report.Undoes)
 	if err != nil {
 		return fmt.Errorf("the second plan of the rehearsal: %w", err)
 	}
-	report.Afterwards = &Afterwards{Changes: afterwards(a.rehearsal.sim.Effects()), Left: len(again.Changes)}
+	report.Afterwards = &Afterwards{Changes: afterwards(a.rehearsal.sim.Effects())}
+	for i := range again.Changes {
+		if again.Changes[i].Outcome == "" { // of a saved plan all that is done is stale
+			report.Afterwards.Left++
+		}
+	}
 	err = report.end(a.print(report, o.Output, ""))
 	if err == nil && report.Afterwards.Left > 0 {
 		return &ExitError{Code: ExitPartial}

@@ -190,7 +190,7 @@ func (r *run) compare(in reconcile.Input) (reconcile.Plan, reconcile.Observation
 
 func (r *run) compute(directory *ldapsrc.Result, side *reconcile.PPMS) (reconcile.Plan, reconcile.Observations) {
 	plan, seen := r.compare(r.input(directory, side))
-	plan.ConfigHash = r.Config.Hash()
+	plan.ConfigHash = r.configHash()
 	if r.file != nil {
 		plan = only(r.file, plan)
 	}

@@ -98,7 +98,7 @@ func (m *manual) do(
 	}
 	c.Reason = "by hand"
 	id, err := m.ledger.BeginRun(ctx, ledger.Run{
-		Started: m.Now(), Mode: ledger.Manual, Policy: m.Config.Policy, ConfigHash: m.Config.Hash(), Actor: m.actor(),
+		Started: m.Now(), Mode: ledger.Manual, Policy: m.Config.Policy, ConfigHash: m.configHash(), Actor: m.actor(),
 	})
 	if err != nil {
 		return err
