@@ -63,7 +63,11 @@ func (t *toolbox) writes(use, short string, o *daemon.WriteOptions, f func(ctx c
 func (t *toolbox) command(use, short string) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Args: noArgs, ValidArgsFunction: cobra.NoFileCompletions}
 	names := strings.Fields(use)[1:]
-	if len(names) > 0 {
+	switch {
+	case len(names) == 0:
+	case strings.HasPrefix(names[0], "["):
+		c.Args = atMostOne
+	default:
 		c.Args = exactly(names...)
 	}
 	if len(names) > 0 && names[0] == "LOGIN" {
@@ -85,6 +89,14 @@ func number(what, text string) (int, error) {
 		return 0, misuse(fmt.Errorf("%q is no %s: give a number", text, what))
 	}
 	return n, nil
+}
+
+// facilityArg is the core facility of an argument that may be left out; 0: all of them.
+func facilityArg(args []string) (int, error) {
+	if len(args) == 0 {
+		return 0, nil
+	}
+	return number("core facility", args[0])
 }
 
 // activity is --active and --inactive.
@@ -325,8 +337,8 @@ func (t *toolbox) booking(next bool) *cobra.Command {
 
 func (t *toolbox) runningSheet() *cobra.Command {
 	var day, room string
-	c := t.asks("running-sheet FACILITY", "List a day's bookings in a core facility", func(ctx context.Context, b *daemon.Toolbox, args []string) error {
-		facility, err := number("core facility", args[0])
+	c := t.asks("running-sheet [FACILITY]", "List a day's bookings", func(ctx context.Context, b *daemon.Toolbox, args []string) error {
+		in, err := facilityArg(args)
 		if err != nil {
 			return err
 		}
@@ -336,9 +348,9 @@ func (t *toolbox) runningSheet() *cobra.Command {
 				return misuse(fmt.Errorf("--day %q is no date: give it as 2026-03-31", day))
 			}
 		}
-		return b.RunningSheet(ctx, facility, at, room)
+		return b.RunningSheet(ctx, in, at, room)
 	})
-	c.Long = "Lists a day's bookings in a core facility. PPMS names people and systems by their names; the logins and ids are sought for them.\n" +
+	c.Long = "Lists a day's bookings in a core facility, or in all. PPMS names people and systems by their names; the logins and ids are sought for them.\n" +
 		"Where two people have one name both logins are shown, and which of them it is PPMS does not say."
 	c.Flags().StringVar(&day, "day", "", "`date` as 2026-03-31 (default: today at the facility)")
 	c.Flags().StringVar(&room, "room", "", "only rooms with this `text` in their name")
@@ -393,12 +405,12 @@ func (t *toolbox) invoice() *cobra.Command {
 }
 
 func (t *toolbox) services() *cobra.Command {
-	return t.asks("services FACILITY", "List what a core facility offers beside its systems", func(ctx context.Context, b *daemon.Toolbox, args []string) error {
-		facility, err := number("core facility", args[0])
+	return t.asks("services [FACILITY]", "List what core facilities offer beside their systems", func(ctx context.Context, b *daemon.Toolbox, args []string) error {
+		in, err := facilityArg(args)
 		if err != nil {
 			return err
 		}
-		return b.Services(ctx, facility)
+		return b.Services(ctx, in)
 	})
 }
 

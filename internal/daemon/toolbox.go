@@ -314,21 +314,25 @@ func (b *Toolbox) Booking(ctx context.Context, of string, next bool) error {
 	return b.show(s, err)
 }
 
-// RunningSheet lists a day's bookings in a core facility, with the logins and system ids behind the names that PPMS gives, as far
-// as these lead back to one.
+// RunningSheet lists a day's bookings in a core facility, or with 0 in all, with the logins and system ids behind the names that PPMS
+// gives, as far as these lead back to one.
 func (b *Toolbox) RunningSheet(ctx context.Context, facility int, day time.Time, room string) error {
-	sheetOf, err := b.reader.RunningSheet(ctx, facility, day)
+	systems, err := b.reader.Systems(ctx)
 	if err != nil {
 		return err
+	}
+	var sheetOf []ppms.Session
+	for _, of := range facilities(facility, systems) {
+		sessions, err := b.reader.RunningSheet(ctx, of, day)
+		if err != nil {
+			return err
+		}
+		sheetOf = append(sheetOf, sessions...)
 	}
 	if room != "" {
 		sheetOf = slices.DeleteFunc(sheetOf, func(s ppms.Session) bool {
 			return !strings.Contains(strings.ToLower(s.Location), strings.ToLower(room))
 		})
-	}
-	systems, err := b.reader.Systems(ctx)
-	if err != nil {
-		return err
 	}
 	names, err := b.names(ctx, sheetOf)
 	if err != nil {
@@ -348,6 +352,18 @@ func (b *Toolbox) RunningSheet(ctx context.Context, facility int, day time.Time,
 	}
 	s.note = strings.Join(sortedKeys(unsure), "\n")
 	return b.show(s, nil)
+}
+
+// facilities are the one that was asked for, or all that have systems.
+func facilities(one int, systems []ppms.System) []int {
+	if one != 0 {
+		return []int{one}
+	}
+	all := map[int]bool{}
+	for i := range systems {
+		all[systems[i].Facility] = true
+	}
+	return sortedKeys(all)
 }
 
 // names knows who is called how. It asks PPMS only for the accounts that the ledger does not remember, and for all the rest only if a

@@ -118,18 +118,36 @@ func (b *Toolbox) details(ctx context.Context, id string, o ppms.DetailOptions) 
 	return b.show(s, err)
 }
 
-// Services lists what a core facility offers beside its systems, with the columns that PPMS gives it.
+// Services lists what a core facility, or with 0 each of them, offers beside its systems, with the columns that PPMS gives it.
 func (b *Toolbox) Services(ctx context.Context, facility int) error {
-	t, err := b.reader.Services(ctx, facility)
-	s := &sheet{columns: t.Columns, none: "No services, or no core facility of that number."}
-	for _, row := range t.Rows {
-		values := make([]any, len(row))
-		for i, v := range row {
-			values[i] = v
+	var systems []ppms.System
+	if facility == 0 {
+		var err error
+		if systems, err = b.reader.Systems(ctx); err != nil {
+			return err
 		}
-		s.add(values...)
 	}
-	return b.show(s, err)
+	s := &sheet{none: "No services, or no core facility of that number."}
+	for _, of := range facilities(facility, systems) {
+		t, err := b.reader.Services(ctx, of)
+		if err != nil {
+			return err
+		}
+		if s.columns == nil {
+			s.columns = t.Columns
+		}
+		if len(t.Rows) > 0 && !slices.Equal(s.columns, t.Columns) {
+			return fmt.Errorf("core facility %d has other columns than those before it: ask for each by its number", of)
+		}
+		for _, row := range t.Rows {
+			values := make([]any, len(row))
+			for i, v := range row {
+				values[i] = v
+			}
+			s.add(values...)
+		}
+	}
+	return b.show(s, nil)
 }
 
 // ProjectFilter narrows a list of projects.
