@@ -85,7 +85,7 @@ func (k *checker) authoritative() {
 		switch {
 		case !ok: // the walk has said so
 		case !k.has("accounts.attributes." + name):
-			k.fail(here, "%s is not in accounts.attributes: nothing says what it should be", f)
+			k.odd(here, fmt.Sprintf("%s is not in accounts.attributes, which leaves it alone", f))
 		case slices.Contains(a.Authoritative[:i], name):
 			k.fail(here, "%s is given twice", f)
 		}
