@@ -132,7 +132,7 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 	if err != nil {
 		return err
 	}
-	held, err := heldOf(ctx, l, &r)
+	held, err := heldOf(ctx, l, &r, entries)
 	if err != nil {
 		return err
 	}
@@ -167,19 +167,31 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 }
 
 // heldOf are the changes that a guard held in a run. They are not in the journal, but in the plan that was kept, until somebody in it is
-// forgotten.
-func heldOf(ctx context.Context, l Ledger, r *ledger.Run) ([]ledger.Entry, error) {
-	if r.Totals.Outcomes[reconcile.HeldBack] == 0 && (r.Mode != ledger.DryRun || r.Result != ledger.Held) {
+// forgotten. If a later run came to the same plan and other guards held it, that is the one that was kept: what is not in the journal
+// was held then, if the number fits.
+func heldOf(ctx context.Context, l Ledger, r *ledger.Run, written []ledger.Entry) ([]ledger.Entry, error) {
+	n := r.Totals.Outcomes[reconcile.HeldBack]
+	if n == 0 && (r.Mode != ledger.DryRun || r.Result != ledger.Held) {
 		return nil, nil
 	}
 	plan, found, err := l.HeldPlan(ctx, r.PlanHash)
 	if err != nil || !found {
 		return nil, err
 	}
-	var held []ledger.Entry
-	for i := range plan.Changes {
-		if c := &plan.Changes[i]; c.Held != "" {
-			held = append(held, ledger.Entry{Run: r.ID, Change: *c, At: r.Started, Outcome: reconcile.HeldBack, Detail: heldBy(c)})
+	begun := make(map[string]bool, len(written))
+	for i := range written {
+		begun[written[i].Change.ID()] = true
+	}
+	rest := slices.DeleteFunc(plan.Changes, func(c reconcile.Change) bool { return begun[c.ID()] })
+	if len(rest) != n {
+		rest = slices.DeleteFunc(rest, func(c reconcile.Change) bool { return c.Held == "" })
+	}
+	held := make([]ledger.Entry, len(rest))
+	for i := range rest {
+		c := &rest[i]
+		held[i] = ledger.Entry{Run: r.ID, Change: *c, At: r.Started, Outcome: reconcile.HeldBack}
+		if c.Held != "" {
+			held[i].Detail = heldBy(c)
 		}
 	}
 	return held, nil

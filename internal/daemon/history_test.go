@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,26 @@ func TestHistoryOfWhatWasNotWritten(t *testing.T) {
 	}
 	must(t, w.app.History(t.Context(), daemon.HistoryOptions{Run: held.Run}))
 	expect(t, w.text(), "Nothing was written.", "phone: +41 4 → +41 3")
+	// Another guard holds another part of the same plan.
+	w.put(group("em-users", uid("emmy")))
+	all := w.apply().exits(daemon.ExitHeld)
+	w.configure(none("revocations"))
+	part := w.apply().exits(daemon.ExitHeld)
+	if all.Hash != part.Hash {
+		t.Fatalf("two plans: %q, %q", lines(all.Changes), lines(part.Changes))
+	}
+	for run, want := range map[int64]map[reconcile.Outcome]int{
+		all.Run:  {reconcile.HeldBack: 3},
+		part.Run: {reconcile.HeldBack: 1, reconcile.Applied: 2},
+	} {
+		got := map[reconcile.Outcome]int{}
+		for _, c := range w.history(run).Changes {
+			got[c.Outcome]++
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("run %d: %v, want %v", run, got, want)
+		}
+	}
 }
 
 func TestHistoryOfWhatNobodyIsLinkedTo(t *testing.T) {
