@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,30 +21,29 @@ func (a *App) withLedger(ctx context.Context, do func(l Ledger) error) error {
 	return errors.Join(do(l), l.Close())
 }
 
-// Hold leaves a person alone until they are released: nothing of their account, rights and state is written.
+// Hold leaves a person alone until they are released: nothing of their account, rights and state is written, by the first run neither.
 func (a *App) Hold(ctx context.Context, login, reason string) error {
 	login = strings.TrimSpace(login)
 	if reason = strings.TrimSpace(reason); reason == "" {
 		reason = "held by " + a.actor().User
 	}
 	hold := reconcile.Hold{Key: reconcile.KeyOf(login), Reason: reason}
-	known := false
-	if err := a.withLedger(ctx, func(l Ledger) error {
-		logins, err := knownLogins(ctx, l)
-		if err != nil {
-			return err
-		}
-		for _, other := range logins {
-			known = known || reconcile.KeyOf(other) == hold.Key
-		}
-		return l.Hold(ctx, []reconcile.Hold{hold}, a.actor(), a.Now())
-	}); err != nil {
+	l, err := a.openLedger(ctx)
+	if err != nil {
 		return err
 	}
+	logins, err := knownLogins(ctx, l)
+	if err == nil {
+		err = l.Hold(ctx, []reconcile.Hold{hold}, a.actor(), a.Now())
+	}
+	if err = errors.Join(err, l.Close()); err != nil {
+		return err
+	}
+	known := slices.ContainsFunc(logins, func(other string) bool { return reconcile.KeyOf(other) == hold.Key })
 	p := &printer{out: a.Out, colour: a.Colour}
 	p.printf("%s is left alone from the next run on, until `ppms-syncd release %[1]s`.\n", harmless(login))
 	if !known {
-		p.printf("PPMS had no such account at the last run: if the login is right, none is made.\n")
+		p.printf("No run has seen such an account in PPMS: if the login is right, none is made.\n")
 	}
 	return p.err
 }

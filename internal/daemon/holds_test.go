@@ -30,7 +30,7 @@ func TestHeldPersonIsLeftAloneUntilReleased(t *testing.T) {
 	for _, login := range []string{"carl", " Emmy ", "later"} {
 		must(t, w.app.Hold(t.Context(), login, "on leave, ask the office"))
 	}
-	expect(t, w.text(), "carl is left alone", "ppms-syncd release carl", "PPMS had no such account")
+	expect(t, w.text(), "carl is left alone", "ppms-syncd release carl", "No run has seen such an account")
 	w.set(uid("carl"), "telephoneNumber", "+41 1")
 	w.remove(uid("emmy"))
 	w.put(person("later", "L", "Later", "curielab"), group("imaging", uid("ada")), group("em-users", uid("lise"), uid("carl"), uid("later")))
@@ -61,6 +61,17 @@ func TestHeldPersonIsLeftAloneUntilReleased(t *testing.T) {
 }
 
 // What is held follows an account that PPMS renamed.
+// Whom the first run shall leave alone must be held before it.
+func TestHoldBeforeTheFirstRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, login := range []string{"carl", "ada"} {
+		must(t, w.app.Hold(t.Context(), login, ""))
+	}
+	expect(t, w.text(), "No run has seen such an account")
+	w.apply().exits(daemon.ExitOK).did(without(without(firstRun(), "carl"), "ada")...).issues("held ada", "held carl")
+}
+
 func TestHoldFollowsARenamedAccount(t *testing.T) {
 	t.Parallel()
 	w := renamed(t)
