@@ -258,3 +258,10 @@ func TestCreateConditionMakesNobodyALeaver(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did("newuser new", "setright new 21 N")
 	w.days(10)
 }
+
+// Of who has an account it says nothing, where it fails neither.
+func TestCreateConditionThatFailsHoldsNewPeopleOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *settings) { s.Create = `{cel: "int(attr('sn')) > 3"}` })
+	w.apply().exits(daemon.ExitOK).did(without(firstRun(), "ada")...).issues("incomplete ada").says(reconcile.Incomplete, "create: ")
+}

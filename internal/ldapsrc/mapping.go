@@ -234,7 +234,7 @@ func (m *mapper) conditions(p *reconcile.Person) {
 	if p.Create && m.mapping.Create != nil {
 		create, err := m.mapping.Create.holds(&m.subject)
 		if err != nil {
-			problem("create: %v", err)
+			p.CreateProblem = fmt.Sprintf("create: %v", err)
 		}
 		p.Create = create && !m.doubtedCreate
 	}

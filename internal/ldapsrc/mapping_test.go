@@ -125,7 +125,7 @@ func TestMapping(t *testing.T) {
 		{name: "create nobody", mapping: Mapping{CreateNobody: true}, want: plainPerson(func(p *person) { p.Create = false })},
 		{
 			name: "create that fails", mapping: Mapping{Create: must(CompileCondition("groups[7] == ''"))},
-			want: plainPerson(func(p *person) { p.Create, p.Problems = false, []string{"create: index out of bounds: 7"} }),
+			want: plainPerson(func(p *person) { p.Create, p.CreateProblem = false, "create: index out of bounds: 7" }),
 		},
 		{
 			name: "rules",

@@ -41,6 +41,9 @@ func (c *comparison) indexUnits() map[string]string {
 
 // decideNew plans an account for somebody who has none.
 func (c *comparison) decideNew(s *subject, units map[string]string, emails emailIndex) {
+	if s.CreateProblem != "" {
+		c.issue(Incomplete, s.Login, "%s: %s", s.DN, s.CreateProblem)
+	}
 	if !s.Create {
 		return
 	}

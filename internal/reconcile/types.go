@@ -135,6 +135,8 @@ type Person struct {
 	State  State
 	Create bool     // accounts.create holds
 	Rules  []Member // the rules that give this person something
+	// CreateProblem says why accounts.create could not be evaluated; "" if it could. It is of no matter to who has an account.
+	CreateProblem string
 	// Problems lists what of this entry could not be evaluated ("unitlogin: no such key: lab"). Such a person is held whole.
 	Problems []string
 }
