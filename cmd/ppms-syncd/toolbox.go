@@ -16,8 +16,8 @@ import (
 
 // ppmsCommand is the toolbox: PUMAPI by hand. docs/toolbox.md lists its commands.
 func (p *program) ppmsCommand() *cobra.Command {
-	form := daemon.TableForm
-	t := &toolbox{p, &form}
+	form, yes := daemon.TableForm, false
+	t := &toolbox{p, &form, &yes}
 	c := parent(
 		"ppms", "Ask PPMS by hand, and change it",
 		t.users(), t.user(), t.emails(), t.admins(), t.groups(), t.group(), t.groupUsers(), t.systems(), t.rights(),
@@ -28,6 +28,7 @@ func (p *program) ppmsCommand() *cobra.Command {
 		"configured. What is written is journalled in the ledger as manual: it counts as staff's, and no run takes it back. Whatever\n" +
 		"writes shows what it would write, asks, and reads it back; scripts say --yes."
 	oneOf(c, c.PersistentFlags(), (*string)(&form), "output", "form of the result", string(daemon.TableForm), string(daemon.JSONForm), string(daemon.CSVForm))
+	c.PersistentFlags().BoolVar(&yes, "yes", false, "do not ask before something is written")
 	return c
 }
 
@@ -35,6 +36,7 @@ func (p *program) ppmsCommand() *cobra.Command {
 type toolbox struct {
 	*program
 	form *daemon.Form
+	yes  *bool
 }
 
 // asks makes a command that reads. Its arguments are those of its usage line.
@@ -51,9 +53,8 @@ func (t *toolbox) asks(use, short string, f func(ctx context.Context, b *daemon.
 // writes makes a command that writes, with what goes with every write.
 func (t *toolbox) writes(use, short string, o *daemon.WriteOptions, f func(ctx context.Context, a *daemon.App, args []string) error) *cobra.Command {
 	c := t.command(use, short)
-	c.Flags().BoolVar(&o.Yes, "yes", false, "do not ask")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		o.Form = *t.form
+		o.Form, o.Yes = *t.form, *t.yes
 		return t.withoutSync(func(ctx context.Context, a *daemon.App) error { return f(ctx, a, args) })(c, args)
 	}
 	return c
