@@ -102,3 +102,17 @@ func TestNewUserWithAnAddressThatIsTaken(t *testing.T) {
 		}
 	}
 }
+
+// What the toolbox wrote is staff's, also where no run has seen that anything had changed in between.
+func TestRightSetByHandIsStaffs(t *testing.T) {
+	w := settled(t)
+	for _, level := range []string{"N", "A"} {
+		must(t, w.app.SetRight(t.Context(), daemon.RightOptions{
+			Login: "emmy", System: "12", Level: level,
+			WriteOptions: daemon.WriteOptions{Yes: true, Form: daemon.TableForm},
+		}))
+	}
+	w.text()
+	w.put(group("imaging", uid("ada"))) // emmy is in no group any more
+	w.apply().exits(daemon.ExitOK).did("setright emmy 13 D")
+}

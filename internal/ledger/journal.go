@@ -60,7 +60,7 @@ func (l *Ledger) enter(ctx context.Context, run int64, c reconcile.Change, outco
 }
 
 // Settle stores the outcome of an intent and, with it in one transaction, what an applied change means for ownership: see
-// the function own, and holdUndone for an undo. An entry can be settled once; one in doubt a second time. The same outcome again does nothing.
+// the functions own and overrule, and holdUndone for an undo. An entry can be settled once; one in doubt a second time. The same outcome again does nothing.
 func (l *Ledger) Settle(ctx context.Context, entry int64, outcome reconcile.Outcome, detail string, at time.Time) error {
 	if outcome == "" || outcome == reconcile.HeldBack {
 		return plain("ledger %s: outcome %q of a change that was sent", l.path, outcome)
@@ -80,8 +80,11 @@ func (l *Ledger) Settle(ctx context.Context, entry int64, outcome reconcile.Outc
 			outcome, millis(at), detail, entry); err != nil {
 			return err
 		}
-		if outcome != reconcile.Applied || before.Manual {
+		if outcome != reconcile.Applied {
 			return nil
+		}
+		if before.Manual {
+			return overrule(ctx, tx, &before.Change)
 		}
 		if before.Change.Removal() { // whoever comes back and leaves again was not meant by the approval
 			if _, err := execute(ctx, tx, `DELETE FROM approvals WHERE change = ?`, before.Change.ID()); err != nil {

@@ -114,6 +114,8 @@ func TestWhatBecomesOurs(t *testing.T) {
 	ours := func(level, before reconcile.Level) []reconcile.Grant {
 		return []reconcile.Grant{{Login: "JDoe", System: 12, Level: level, Before: before, Rule: "confocal", At: t0, WantedScope: "s1"}}
 	}
+	staffs := ours(A, N)
+	staffs[0].Overruled = true
 	gone := map[reconcile.Key]reconcile.Deactivation{"jdoe": {Login: "JDoe", At: t0}}
 	created := linkTo("id-1", "JDoe")
 	created.Origin = reconcile.Created
@@ -130,25 +132,30 @@ func TestWhatBecomesOurs(t *testing.T) {
 		deactivated map[reconcile.Key]reconcile.Deactivation
 		links       []reconcile.Link
 	}{
-		"first grant":                   {changes: []reconcile.Change{right("", "N")}, grants: ours(N, 0)},
-		"raised from staff's":           {changes: []reconcile.Change{right("N", "A")}, grants: ours(A, N)},
-		"raised from ours":              {changes: []reconcile.Change{right("", "N"), right("N", "A")}, grants: ours(A, 0)},
-		"revoked: the D is ours":        {changes: []reconcile.Change{right("", "A"), right("A", "D")}, grants: ours(D, 0)},
-		"given back to staff":           {changes: []reconcile.Change{right("N", "A"), right("A", "N")}, grants: nil},
-		"lowered to what we gave":       {changes: []reconcile.Change{right("", "N"), right("N", "A"), right("A", "N")}, grants: ours(N, 0)},
-		"granted again":                 {changes: []reconcile.Change{right("", "A"), right("A", "D"), right("D", "N")}, grants: ours(N, 0)},
-		"lowered, and never ours":       {changes: []reconcile.Change{right("A", "N")}, grants: nil},
-		"D, and never ours before":      {changes: []reconcile.Change{right("A", "D")}, grants: ours(D, A)},
-		"not applied":                   {changes: []reconcile.Change{right("", "N"), newUser("JDoe", "id-1"), activeChange("JDoe", "true", "false")}, outcome: reconcile.NotApplied},
-		"by the toolbox":                {changes: []reconcile.Change{right("", "N"), newUser("JDoe", "id-1"), activeChange("JDoe", "true", "false")}, mode: Manual},
-		"deactivated":                   {changes: []reconcile.Change{activeChange("JDoe", "true", "false")}, deactivated: gone},
-		"deactivated and back":          {changes: []reconcile.Change{activeChange("JDoe", "true", "false"), activeChange("jdoe", "false", "true")}},
-		"other fields say nothing":      {changes: []reconcile.Change{{Kind: reconcile.UpdateUser, Login: "JDoe", Fields: map[string]reconcile.Value{"email": {To: "x"}}}}},
-		"created":                       {changes: []reconcile.Change{newUser("JDoe", "id-1")}, links: []reconcile.Link{created}},
-		"created for nobody":            {changes: []reconcile.Change{newUser("JDoe", "")}},
-		"created where another was":     {observed: earlier, changes: []reconcile.Change{newUser("JDoe", "id-1")}, links: []reconcile.Link{created}},
-		"created and granted":           {changes: []reconcile.Change{newUser("JDoe", "id-1"), right("", "A")}, links: []reconcile.Link{created}, grants: ours(A, 0)},
-		"granted, with nothing planned": {changes: []reconcile.Change{right("", "A")}, grants: ours(A, 0)},
+		"first grant":              {changes: []reconcile.Change{right("", "N")}, grants: ours(N, 0)},
+		"raised from staff's":      {changes: []reconcile.Change{right("N", "A")}, grants: ours(A, N)},
+		"raised from ours":         {changes: []reconcile.Change{right("", "N"), right("N", "A")}, grants: ours(A, 0)},
+		"revoked: the D is ours":   {changes: []reconcile.Change{right("", "A"), right("A", "D")}, grants: ours(D, 0)},
+		"given back to staff":      {changes: []reconcile.Change{right("N", "A"), right("A", "N")}, grants: nil},
+		"lowered to what we gave":  {changes: []reconcile.Change{right("", "N"), right("N", "A"), right("A", "N")}, grants: ours(N, 0)},
+		"granted again":            {changes: []reconcile.Change{right("", "A"), right("A", "D"), right("D", "N")}, grants: ours(N, 0)},
+		"lowered, and never ours":  {changes: []reconcile.Change{right("A", "N")}, grants: nil},
+		"D, and never ours before": {changes: []reconcile.Change{right("A", "D")}, grants: ours(D, A)},
+		"not applied":              {changes: []reconcile.Change{right("", "N"), newUser("JDoe", "id-1"), activeChange("JDoe", "true", "false")}, outcome: reconcile.NotApplied},
+		"by the toolbox":           {changes: []reconcile.Change{right("", "N"), newUser("JDoe", "id-1"), activeChange("JDoe", "true", "false")}, mode: Manual},
+		"ours, then by the toolbox": {
+			observed: reconcile.Observations{Grants: ours(A, N)}, changes: []reconcile.Change{right("A", "D"), right("D", "A")}, mode: Manual, grants: staffs,
+		},
+		"our D, then by the toolbox":       {observed: reconcile.Observations{Grants: ours(D, 0)}, changes: []reconcile.Change{right("D", "A")}, mode: Manual},
+		"an earlier one's, by the toolbox": {observed: earlier, changes: []reconcile.Change{newUser("JDoe", "")}, mode: Manual, links: earlier.Linked},
+		"deactivated":                      {changes: []reconcile.Change{activeChange("JDoe", "true", "false")}, deactivated: gone},
+		"deactivated and back":             {changes: []reconcile.Change{activeChange("JDoe", "true", "false"), activeChange("jdoe", "false", "true")}},
+		"other fields say nothing":         {changes: []reconcile.Change{{Kind: reconcile.UpdateUser, Login: "JDoe", Fields: map[string]reconcile.Value{"email": {To: "x"}}}}},
+		"created":                          {changes: []reconcile.Change{newUser("JDoe", "id-1")}, links: []reconcile.Link{created}},
+		"created for nobody":               {changes: []reconcile.Change{newUser("JDoe", "")}},
+		"created where another was":        {observed: earlier, changes: []reconcile.Change{newUser("JDoe", "id-1")}, links: []reconcile.Link{created}},
+		"created and granted":              {changes: []reconcile.Change{newUser("JDoe", "id-1"), right("", "A")}, links: []reconcile.Link{created}, grants: ours(A, 0)},
+		"granted, with nothing planned":    {changes: []reconcile.Change{right("", "A")}, grants: ours(A, 0)},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
