@@ -2,9 +2,7 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -20,7 +18,7 @@ func (p *program) terminal() daemon.Terminal {
 	if isTerminal(p.err) {
 		t.Watch = p.progress
 	}
-	if isTerminal(p.err) && isTerminal(p.in) {
+	if isTerminal(p.err) || !isTerminal(p.in) { // else nobody would see the question that is waited for
 		t.Ask = p.ask
 	}
 	return t
@@ -46,12 +44,18 @@ func (p *program) progress(what string, total int) daemon.Step {
 	}
 }
 
-// ask wants a yes in words.
-func (p *program) ask(question string) bool {
+// ask wants a yes, from a person or through a pipe.
+func (p *program) ask(question string) daemon.Answer {
 	_, _ = fmt.Fprintf(p.err, "%s [yes/no] ", question)
 	line, err := bufio.NewReader(p.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false
+	if !isTerminal(p.in) {
+		_, _ = fmt.Fprintln(p.err) // where a person would have done so
 	}
-	return strings.EqualFold(strings.TrimSpace(line), "yes")
+	switch answer := strings.ToLower(strings.TrimSpace(line)); {
+	case err != nil && answer == "":
+		return daemon.Nobody
+	case answer == "yes" || answer == "y":
+		return daemon.Yes
+	}
+	return daemon.No
 }

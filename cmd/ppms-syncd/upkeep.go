@@ -73,8 +73,9 @@ func (p *program) forgetCommand() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "forget LOGIN", Short: "Remove a person from the ledger, for data protection", Args: exactly("LOGIN"),
-		Long: "Says what the ledger knows of the person, asks, and removes it. The journal keeps what was done, without saying to whom.\n" +
-			"PPMS is not changed: the account becomes local. Take the person out of the directory first, or the next run learns them anew.",
+		Long: "Says what the ledger knows of the person, asks where somebody can answer, and removes it. The journal keeps what was done, without\n" +
+			"saying to whom. PPMS is not changed: the account becomes local. Take the person out of the directory first, or the next run learns\n" +
+			"them anew.",
 		ValidArgsFunction: p.complete((*daemon.App).Logins),
 		RunE:              p.withArg(func(ctx context.Context, a *daemon.App, login string) error { return a.Forget(ctx, login, yes) }),
 	}

@@ -54,7 +54,24 @@ func (a *App) shield(err *error) {
 type Terminal struct {
 	Colour bool
 	Watch  func(what string, total int) Step // shows progress; nil: nobody watches
-	Ask    func(question string) bool        // nil: nobody answers, which means no
+	Ask    func(question string) Answer      // nil: nobody answers
+}
+
+// Answer is what somebody says to a question.
+type Answer int
+
+// Nobody is there to answer: neither a person at a terminal nor a line that was piped in.
+const (
+	Nobody Answer = iota
+	No
+	Yes
+)
+
+func (a *App) ask(question string) Answer {
+	if a.Ask == nil {
+		return Nobody
+	}
+	return a.Ask(question)
 }
 
 // Step moves a progress display to done; with done at the total it goes away.

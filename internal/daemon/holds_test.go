@@ -159,9 +159,13 @@ func TestForgottenPersonLeavesNoTrace(t *testing.T) {
 		t.Fatal("nothing to forget")
 	}
 	w.sim.DeleteUser("carl") // staff have erased him in PPMS
-	fails(t, w.app.Forget(t.Context(), "carl", false), "nothing was removed", "--yes")
+	w.app.Ask = func(string) daemon.Answer { return daemon.No }
+	fails(t, w.app.Forget(t.Context(), "carl", false), "nothing was removed")
 	expect(t, w.text(), "What the ledger knows of carl", "links", "leavers under observation", "rights that we gave", "changes in the journal")
-	w.app.Ask = func(question string) bool { return question == "Forget carl?" }
+	w.app.Ask = func(question string) daemon.Answer {
+		expect(t, question, "Forget carl?")
+		return daemon.Yes
+	}
 	must(t, w.app.Forget(t.Context(), "carl", false))
 	expect(t, w.text(), "Forgotten.")
 	if found := w.ledgerHas(words...); found != nil {

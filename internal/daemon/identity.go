@@ -219,8 +219,8 @@ func (r *run) relink(ctx context.Context, links []reconcile.Link, yes bool) erro
 	if p.err != nil {
 		return p.err
 	}
-	if !yes && (r.Ask == nil || !r.Ask(fmt.Sprintf("Link these %d accounts?", len(links)))) {
-		return &ExitError{Code: ExitFailed, Err: errors.New("nothing was linked; answer yes on a terminal, or give --yes")}
+	if !yes && r.ask("Link "+count(len(links), "account", "accounts")+"?") != Yes {
+		return &ExitError{Code: ExitFailed, Err: errors.New("nothing was linked; answer yes, or give --yes")}
 	}
 	actor := r.actor()
 	for i := range links {

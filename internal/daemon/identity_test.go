@@ -188,7 +188,7 @@ func TestMigrationIsSettledByLinkAll(t *testing.T) {
 	}
 	expect(t, w.text(), "To be linked (4)", "ada", "lise")
 	var asked string
-	w.app.Ask = func(question string) bool { asked = question; return false }
+	w.app.Ask = func(question string) daemon.Answer { asked = question; return daemon.No }
 	if err := w.app.LinkAll(t.Context(), false); daemon.ExitCode(err) != daemon.ExitFailed {
 		t.Errorf("the answer was no: %v", err)
 	}
@@ -196,7 +196,7 @@ func TestMigrationIsSettledByLinkAll(t *testing.T) {
 	expect(t, asked, "4 accounts?")
 	w.apply().did()
 	w.unchanged(before)
-	w.app.Ask = func(string) bool { return true }
+	w.app.Ask = func(string) daemon.Answer { return daemon.Yes }
 	must(t, w.app.LinkAll(t.Context(), false))
 	expect(t, w.text(), "Linked 4 accounts")
 	must(t, w.app.LinkAll(t.Context(), true))

@@ -65,11 +65,15 @@ func (a *App) confirm(what string, o WriteOptions) error {
 		}
 		what = "Write this to PPMS?"
 	}
-	switch {
-	case a.Config.DryRun, o.Yes, a.Ask != nil && a.Ask(what):
+	if a.Config.DryRun || o.Yes {
 		return nil
-	case a.Ask == nil:
+	}
+	switch a.ask(what) {
+	case Yes:
+		return nil
+	case Nobody:
 		return usage("nothing was written: there is no terminal to ask on; give --yes")
+	case No:
 	}
 	return errors.New("nothing was written")
 }

@@ -56,7 +56,8 @@ func (a *App) backupOut(ctx context.Context) (err error) {
 	return errors.Join(err, file.Close())
 }
 
-// Forget removes what the ledger knows of one person, for a request of data protection. It says what that is and asks first.
+// Forget removes what the ledger knows of one person, for a request of data protection. It says what that is, and asks if
+// somebody is there to answer.
 func (a *App) Forget(ctx context.Context, login string, yes bool) error {
 	unlock, err := a.lockRun() // what a run has read it would write back
 	if err != nil {
@@ -88,8 +89,8 @@ func (a *App) forget(ctx context.Context, l Ledger, login string, yes bool) erro
 	if p.err != nil {
 		return p.err
 	}
-	if !yes && (a.Ask == nil || !a.Ask("Forget "+harmless(login)+"?")) {
-		return &ExitError{Code: ExitFailed, Err: errors.New("nothing was removed; answer yes on a terminal, or give --yes")}
+	if !yes && a.ask("Forget "+harmless(login)+"?") == No {
+		return &ExitError{Code: ExitFailed, Err: errors.New("nothing was removed")}
 	}
 	if err := l.Forget(ctx, key, a.actor(), a.Now()); err != nil {
 		return err
