@@ -68,6 +68,34 @@ func TestDisabledPersonIsDeactivatedAfterTheirGrace(t *testing.T) {
 
 // An account that ends at a date: nobody touches the entry, the date comes, and the grace of the disabled begins. Who is prolonged in
 // time stays, who is prolonged afterwards comes back.
+// Where groups decide who is disabled, one that the reader may no longer see disables its people: that is not proven.
+func TestHiddenGroupDisablesNobody(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]ldaptest.Do{"hidden": ldaptest.Hide(cn("imaging")), "without members": ldaptest.Withhold(cn("imaging"), "member")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := settled(t, func(s *settings) {
+				s.Rights, s.Disabled = "[]", "!('confocal-users' in groups || 'em-users' in groups)"
+			})
+			w.dir.SetFaults(ldaptest.Fault{Base: groupBase, Do: do})
+			w.apply().exits(daemon.ExitOK).did().issues("rule-suspended").says(reconcile.RuleSuspended, "without approval", cn("imaging"))
+			for range 3 {
+				w.pass(24 * time.Hour)
+				w.apply().did()
+			}
+			w.plan().exits(daemon.ExitHeld).issues("needs-approval ada", "needs-approval emmy")
+			w.dir.SetFaults()
+			w.apply().exits(daemon.ExitOK).did().issues()
+			// Who leaves a group that is seen goes as ever.
+			w.put(group("imaging", uid("ada")))
+			w.days(1)
+			w.apply()
+			w.pass(24 * time.Hour)
+			w.apply().exits(daemon.ExitOK).did("updateuser emmy active=false").issues()
+		})
+	}
+}
+
 func TestExpiredAccount(t *testing.T) {
 	t.Parallel()
 	w := settled(t, func(s *settings) {

@@ -170,6 +170,28 @@ func TestHiddenNestedGroupSuspendsTheRule(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did().issues()
 }
 
+// The same where a condition names the group, whatever else it lets pass.
+func TestGroupOfAConditionThatIsNotSeen(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]ldaptest.Do{
+		"nested, without members": ldaptest.Withhold(cn("imaging"), "member"), "nested, hidden": ldaptest.Hide(cn("imaging")),
+		"without members": ldaptest.Withhold(cn("confocal-users"), "member"), "hidden": ldaptest.Hide(cn("confocal-users")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := settled(t, func(s *settings) {
+				s.Rights = `[{name: confocal, when: "'confocal-users' in groups || attr('uid') == 'lise'", systems: [{type: "Confocal*"}], level: A}]`
+			})
+			w.dir.SetFaults(ldaptest.Fault{Base: groupBase, Do: do})
+			w.apply().exits(daemon.ExitOK).did().issues("rule-suspended").says(reconcile.RuleSuspended, "confocal", "group")
+			w.days(2)
+			w.dir.SetFaults()
+			w.put(group("imaging", uid("ada")))
+			w.apply().exits(daemon.ExitOK).did("setright emmy 12 D", "setright emmy 13 D").issues()
+		})
+	}
+}
+
 func TestSystemChangedInPPMSKeepsItsRights(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*ppmssim.System){

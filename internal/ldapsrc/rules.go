@@ -27,7 +27,7 @@ type reached struct {
 type ruleRead struct {
 	suspect string
 	dn      string // of the person for whom its condition failed; the first by DN, so that order does not matter
-	groups  []int  // that it reaches; nil for a condition
+	groups  []int  // that it reaches, or that its condition names
 }
 
 func newRuleBook(sources []RuleSource, g *groupGraph) *ruleBook {
@@ -35,6 +35,7 @@ func newRuleBook(sources []RuleSource, g *groupGraph) *ruleBook {
 	for i, s := range sources {
 		if s.When != nil {
 			b.reads[i].suspect = g.doubt(s.When.expr.groups)
+			b.reads[i].groups = g.named(s.When.expr.groups)
 			continue
 		}
 		root, problem := g.find(s.Group)
@@ -88,26 +89,32 @@ func (b *ruleBook) failed(rule int, dn string, err error) {
 	}
 }
 
-// result is what was found of each rule's groups. known are DNs that were groups at an earlier read: one that is still listed
-// as a member, but was not read this time, may have been hidden from the reader.
+// result is what was found of each rule's groups.
 func (b *ruleBook) result(g *groupGraph, known []string) []reconcile.RuleRead {
 	out := make([]reconcile.RuleRead, len(b.reads))
 	for i, r := range b.reads {
+		out[i] = g.found(r.groups, known)
 		out[i].Suspect = r.suspect
-		for _, at := range r.groups {
-			if x := &g.groups[at]; x.empty {
-				out[i].Empty = append(out[i].Empty, x.key)
-			} else {
-				out[i].Groups = append(out[i].Groups, x.key)
-			}
+	}
+	return out
+}
+
+// found tells these groups apart. known are DNs that were groups at an earlier read: one that is still listed as a member, but was not
+// read this time, may have been hidden from the reader.
+func (g *groupGraph) found(groups []int, known []string) (out reconcile.RuleRead) {
+	for _, at := range groups {
+		if x := &g.groups[at]; x.empty {
+			out.Empty = append(out.Empty, x.key)
+		} else {
+			out.Groups = append(out.Groups, x.key)
 		}
-		for _, dn := range known {
-			if _, read := g.byKey[dn]; read || !g.nested {
-				continue
-			}
-			if slices.ContainsFunc(g.direct[dn], func(at int) bool { return slices.Contains(r.groups, at) }) {
-				out[i].Unread = append(out[i].Unread, dn)
-			}
+	}
+	for _, dn := range known {
+		if _, read := g.byKey[dn]; read || !g.nested {
+			continue
+		}
+		if slices.ContainsFunc(g.direct[dn], func(at int) bool { return slices.Contains(groups, at) }) {
+			out.Unread = append(out.Unread, dn)
 		}
 	}
 	return out

@@ -133,6 +133,9 @@ func (s *Source) read(ctx context.Context, sess *session, req Request) (*Result,
 		Server:    sess.endpoint.url, BoundAs: sess.boundAs, CertExpires: sess.expires,
 		Lacking: m.lacking(), NoMembers: graph.noMembers(), Entry: x.entry,
 	}
+	if d := s.cfg.Users.Disabled; d != nil {
+		r.Directory.Disabling = graph.found(graph.named(d.expr.groups), req.Groups)
+	}
 	if req.Missing != nil {
 		if r.Directory.Lookups, err = s.lookups(ctx, sess, req.Missing(people)); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package ldapsrc
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -41,6 +42,19 @@ func (g *groupGraph) badBelow(reached map[int]path) string {
 		return ""
 	}
 	return g.groups[worst].bad
+}
+
+// named are the groups that an expression names, and all that these contain.
+func (g *groupGraph) named(use groupUse) []int {
+	reached := make(map[int]bool)
+	for _, n := range use.names {
+		if i, problem := g.find(n); problem == "" {
+			for r := range g.below(i) {
+				reached[r] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(reached))
 }
 
 // doubt says why what an expression sees of the groups cannot be trusted: a group that it names does not exist or is one of

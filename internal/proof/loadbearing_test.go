@@ -74,6 +74,7 @@ func supports() []support {
 		{"leavers.grace", leavers, " && !now.Before(l.End(cause))", " && (!now.Before(l.End(cause)) || !ON)", "TestCompute"},
 		{"the second look was made", leavers, `if !known || `, `if !known && ON || `, "TestCompute"},
 		{"the second look did not fail", leavers, `where.Err != "" {`, `where.Err != "" && ON {`, "TestCompute"},
+		{"the groups that decide who is disabled were seen", leavers, "c.hidden != \"\" {\n\t\tshown", "c.hidden != \"\" && ON {\n\t\tshown", "daemon.TestHiddenGroupDisablesNobody"},
 		{"whose login is there is no leaver", leavers, "if c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0 {", "if (c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0) && ON {", "TestCompute"},
 		{"a read that shrank confirms nobody", leavers, "if c.frozen {\n\t\treturn", "if c.frozen && ON {\n\t\treturn", "TestCompute"},
 		{"reactivated-by-staff", leavers, "if ours, ok := c.deactivated[key]; ok {", "if ours, ok := c.deactivated[key]; ok && ON {", "TestCompute"},
@@ -88,8 +89,8 @@ func supports() []support {
 		{"a revocation goes back to what staff had given", rights, "if grant.Before == Novice {", "if grant.Before == Novice && ON {", "TestCompute"},
 		{"rule-suspended: a group that is not found", rules, "r.suspended = c.Directory.Rules[i].Suspect", "if ON {\n r.suspended = c.Directory.Rules[i].Suspect\n}", "TestCompute"},
 		{"rule-suspended: all members gone", rules, `members[i] == 0 && before.Members > 0 {`, `members[i] == 0 && before.Members > 0 && ON {`, "TestCompute"},
-		{"rule-suspended: a nested group lists nobody", rules, "range c.Directory.Rules[rule].Empty {", "range guardOnly(c.Directory.Rules[rule].Empty, ON) {", "TestCompute"},
-		{"rule-suspended: a nested group is hidden", rules, "range c.Directory.Rules[rule].Unread {", "range guardOnly(c.Directory.Rules[rule].Unread, ON) {", "TestCompute"},
+		{"rule-suspended: a nested group lists nobody", rules, "range r.Empty {", "range guardOnly(r.Empty, ON) {", "TestCompute"},
+		{"rule-suspended: a nested group is hidden", rules, "range r.Unread {", "range guardOnly(r.Unread, ON) {", "TestCompute"},
 		{"policies", "reconcile/policy.go", "return !c.Removal()", "return !c.Removal() || !ON", "TestCompute"},
 		{"holds", "reconcile/holds.go", `if h, ok := holds[""]; ok {`, `if h, ok := holds[""]; ok && ON {`, "TestCompute"},
 

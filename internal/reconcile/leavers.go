@@ -17,6 +17,9 @@ func (c *comparison) decideLeavers() {
 		return
 	}
 	c.carryDeactivations()
+	if c.hidden = c.Directory.Disabling.lost(c.Memory.Rules[disabling]); c.hidden != "" {
+		c.issue(RuleSuspended, "", "nobody whom this read is the first to show as disabled is deactivated without approval: of the groups that decide it, %s", c.hidden)
+	}
 	present := make(map[string]*subject, len(c.subjects))
 	for i := range c.subjects {
 		present[c.subjects[i].ID] = &c.subjects[i]
@@ -88,7 +91,11 @@ func (c *comparison) leave(link *Link, state State, detail string) {
 	if known, ok := c.Memory.Leavers[link.ID]; ok {
 		before = &known
 	}
-	cause := c.cause(before, state, link.EnabledScope)
+	shown := link.EnabledScope
+	if state != Missing && c.hidden != "" {
+		shown = "" // it may be the group that is no longer seen, and not the person who left it
+	}
+	cause := c.cause(before, state, shown)
 	c.leavers[link.ID] = cause
 	login := c.PPMS.Accounts[account].Login
 	if ours, ok := c.deactivated[key]; ok {

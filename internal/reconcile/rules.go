@@ -85,20 +85,24 @@ func (c *comparison) resolveRules(g *grid) {
 	}
 }
 
-// lostGroup finds a nested group that gave people to the rule and is still named as a member, but was not read this time, or
+// lostGroup finds a group that gave people to the rule and is still named, as a member or by a condition, but was not read this time, or
 // lists nobody any more: the reader may have lost the right to see it.
 func (c *comparison) lostGroup(rule int, before RuleMemory) string {
 	if rule >= len(c.Directory.Rules) {
 		return ""
 	}
-	for _, dn := range c.Directory.Rules[rule].Empty {
+	return c.Directory.Rules[rule].lost(before)
+}
+
+func (r *RuleRead) lost(before RuleMemory) string {
+	for _, dn := range r.Empty {
 		if slices.Contains(before.Groups, dn) {
-			return "its group " + dn + " lists nobody any more; let the reader see its members, or remove it from the groups that list it"
+			return "the group " + dn + " lists nobody any more; let the reader see its members, or remove it from what names it"
 		}
 	}
-	for _, dn := range c.Directory.Rules[rule].Unread {
+	for _, dn := range r.Unread {
 		if slices.Contains(before.Groups, dn) {
-			return "its nested group " + dn + " is still a member, but was not read this time; let the reader see it, or remove it from the group"
+			return "the nested group " + dn + " is still a member, but was not read this time; let the reader see it, or remove it from the group"
 		}
 	}
 	return ""
@@ -204,8 +208,14 @@ func (c *comparison) reportUnmatchedSystems(g *grid) {
 	}
 }
 
+// disabling is under which name the memory of rules has the groups that decide who is disabled. No rule has it.
+const disabling = ""
+
 func (c *comparison) ruleMemory() map[string]RuleMemory {
-	rules := make(map[string]RuleMemory, len(c.rules))
+	rules := make(map[string]RuleMemory, len(c.rules)+1)
+	if groups := c.Directory.Disabling.Groups; len(groups) > 0 {
+		rules[disabling] = RuleMemory{Groups: groups}
+	}
 	for i := range c.rules {
 		r := &c.rules[i]
 		next := RuleMemory{Members: r.members, Selectors: r.spelling, Systems: r.seen}

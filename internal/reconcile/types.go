@@ -153,6 +153,8 @@ type Directory struct {
 	Groups  int               // how many entries the group search returned
 	Rules   []RuleRead        // one for each of Settings.Rules
 	Lookups map[string]Lookup // the second look at the missing, by stable id
+	// Disabling is what the read found of the groups by which an expression decides who is disabled.
+	Disabling RuleRead
 	// Doubts are expressions that name groups which are not as they should be. What they decide is left alone in this read.
 	Doubts []string
 }
@@ -162,7 +164,8 @@ type RuleRead struct {
 	// Suspect is why the membership of the rule cannot be trusted: group not found, name fits several, a member that could
 	// not be understood, a condition that failed. "" if it can.
 	Suspect string
-	// Groups are the DNs of the rule's group and of all nested ones that list somebody, normalised and sorted.
+	// Groups are the DNs of the rule's group, or of those that its condition names, and of all nested ones that list somebody,
+	// normalised and sorted.
 	Groups []string
 	// Empty are those of them that list nobody.
 	Empty []string
