@@ -10,6 +10,7 @@ import (
 	"ppms-syncd/internal/daemon"
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/ppmssim"
+	"ppms-syncd/internal/secret"
 )
 
 const halfHour = 30 * time.Minute
@@ -221,6 +222,31 @@ func TestFailedRunTakesNoTurn(t *testing.T) {
 	if n := len(w.sim.Snapshot().Users); asked["getuser"] != n {
 		t.Errorf("after a day of failures %d of %d records are read", asked["getuser"], n)
 	}
+}
+
+// What we gave or deactivated in one PPMS is not ours in another, and who is who is settled there anew.
+func TestAnotherPPMSOwesUsNothing(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	seed := facility()
+	seed.Rights = append(seed.Rights, ppmssim.Right{Login: "emmy", System: 12, Level: "A"})
+	for i := range seed.Users {
+		if u := &seed.Users[i]; u.Login == "lise" {
+			u.Lname, u.Email = "Visitor", "guest@example.com"
+		}
+	}
+	sim, err := ppmssim.New(ppmssim.Options{Key: secret.New(apiKey), Seed: seed, Now: w.clock})
+	must(t, err)
+	w.mu.Lock()
+	w.sim = sim
+	w.mu.Unlock()
+	w.configure(func(s *settings) { s.PPMS = strings.Replace(s.PPMS, "/pumapi/", "/other/pumapi/", 1) })
+	w.apply().exits(daemon.ExitOK).issues("account-gone ada", "identity-mismatch lise").
+		did("updateuser carl email=carl@example.org", "setright carl 12 A", "setright carl 13 A", "setright emmy 13 A")
+	w.put(group("imaging", uid("ada")))
+	w.apply().exits(daemon.ExitOK).did("setright emmy 13 D") // and nothing of what staff gave
+	w.remove(uid("lise"))
+	w.days(9)
 }
 
 // What the ledger remembers of one PPMS says nothing of another.

@@ -247,6 +247,54 @@ func TestAccountThatIsGone(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did("newuser carl", "setright carl 12 A", "setright carl 13 A")
 }
 
+// An account that is there again after it was gone may be somebody else's, whoever had its login before.
+func TestAccountThatIsBackIsAnother(t *testing.T) {
+	t.Parallel()
+	guest := account("lise", "Lise", "Visitor", "darwinlab")
+	guest.Email = "guest@example.com"
+	for name, after := range map[string]struct {
+		left   bool
+		issues []string
+	}{"present": {false, []string{"identity-mismatch lise"}}, "left": {left: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := settled(t)
+			w.sim.DeleteUser("lise")
+			w.apply().exits(daemon.ExitOK).issues("account-gone lise")
+			w.sim.PutUser(guest)
+			w.sim.SetRight("lise", 21, "N")
+			w.put(group("em-users", uid("carl")))
+			w.apply().did("setright carl 21 N")
+			if after.left {
+				w.remove(uid("lise"))
+			}
+			before := w.sim.Snapshot()
+			w.days(9)
+			w.apply().exits(daemon.ExitOK).issues(after.issues...)
+			w.unchanged(before)
+			w.undo(1).says(reconcile.NotUndone, "right on Titan Krios (21)", "it may be another")
+		})
+	}
+}
+
+// If it agrees it is theirs, but not what the old one had from us.
+func TestAccountThatIsBackIsTheSame(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.sim.DeleteUser("lise")
+	w.apply().exits(daemon.ExitOK).issues("account-gone lise")
+	w.sim.PutUser(account("lise", "Lise", "Meitner", "curielab"))
+	w.sim.SetRight("lise", 21, "N")
+	w.set(uid("lise"), "telephoneNumber", "+41 1")
+	w.apply().exits(daemon.ExitOK).did("updateuser lise phone=+41 1").issues()
+	w.put(group("em-users", uid("carl")))
+	w.apply().exits(daemon.ExitOK).did("setright carl 21 N").issues()
+	w.remove(uid("lise"))
+	w.days(7)
+	w.pass(24 * time.Hour)
+	w.apply().exits(daemon.ExitOK).did("updateuser lise active=false")
+}
+
 // Leavers are counted in complete reads only.
 func TestFailedRunsConfirmNobody(t *testing.T) {
 	t.Parallel()

@@ -147,6 +147,17 @@ func (r *run) recall(ctx context.Context) (err error) {
 		return err
 	}
 	r.memory.Holds = append(r.memory.Holds, r.doubts...)
+	view, _, err := r.ledger.View(ctx)
+	if err != nil {
+		return err
+	}
+	if view.PPMS != "" && view.PPMS != r.instance() && r.rehearsal == nil {
+		r.Log.Warn("this is another PPMS than that of the last run: whose accounts these are is settled anew, and all rights count as staff's",
+			zap.String("before", view.PPMS), zap.String("now", r.instance()))
+		for i := range r.memory.Links { // the accounts that they speak of are not here
+			r.memory.Links[i].Gone = true
+		}
+	}
 	r.known, err = r.remembered(ctx, r.ledger)
 	return err
 }

@@ -104,7 +104,7 @@ func TestRefusedFiles(t *testing.T) {
 		},
 		"newer": {
 			spoil: func(t *testing.T, path string) { t.Helper(); sqliteFile(t, path, "PRAGMA user_version = 99") },
-			want:  "made by a newer version of ppms-syncd (its schema is 99, this version knows 2)",
+			want:  "made by a newer version of ppms-syncd (its schema is 99, this version knows 3)",
 		},
 		"truncated": {
 			spoil: func(t *testing.T, path string) { t.Helper(); ok(t, os.Truncate(path, 20*4096)) },
@@ -368,7 +368,7 @@ func TestMigrations(t *testing.T) {
 		_, err := old.writer.ExecContext(t.Context(), `INSERT INTO runs (started, mode, policy, config_hash, os_user, host, version)
 				VALUES (0, 'apply', 'sync', '', '', '', '');
 			INSERT INTO holds (key, field, reason, run, at) VALUES ('ann', 'email', 'r', 1, 0);
-			INSERT INTO links VALUES ('1', 'Ann', 'ann', 'ann', '', 'matched', 0, '');
+			INSERT INTO links (id, login, key, entry_key, dn, origin, since, enabled_scope) VALUES ('1', 'Ann', 'ann', 'ann', '', 'matched', 0, '');
 			INSERT INTO interventions (at, run, verb, key, os_user, host, version) VALUES (0, 1, 'unlink', 'x', '', '', '')`)
 		ok(t, err)
 		ok(t, old.Close())
@@ -400,7 +400,7 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("reading an older one: %v", err)
 	}
 	broken := append(slices.Clip(next), `CREATE TABLE half (a); SELECT no_such_function();`)
-	if _, err := open(t.Context(), path, broken, patience); err == nil || !strings.Contains(err.Error(), "upgrade to schema 4") {
+	if _, err := open(t.Context(), path, broken, patience); err == nil || !strings.Contains(err.Error(), "upgrade to schema 5") {
 		t.Errorf("a broken upgrade: %v", err)
 	}
 	l = must(open(t.Context(), path, next, patience)) // the good step was kept, nothing of the broken one

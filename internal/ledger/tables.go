@@ -13,24 +13,25 @@ import (
 type linkRow struct {
 	id, login, account, entry, dn, origin, scope string
 	since                                        int64
+	gone                                         bool
 }
 
 func (r linkRow) key() string { return r.id }
 func (r linkRow) columns() []any {
-	return []any{r.id, r.login, r.account, r.entry, r.dn, r.origin, r.since, r.scope}
+	return []any{r.id, r.login, r.account, r.entry, r.dn, r.origin, r.since, r.scope, r.gone}
 }
 
-const selectLinks = `SELECT id, login, key, entry_key, dn, origin, since, enabled_scope FROM links`
+const selectLinks = `SELECT id, login, key, entry_key, dn, origin, since, enabled_scope, gone FROM links`
 
 func links() table[linkRow] {
 	return table[linkRow]{
 		list: selectLinks + ` ORDER BY id`,
-		add: `INSERT INTO links (id, login, key, entry_key, dn, origin, since, enabled_scope)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		add: `INSERT INTO links (id, login, key, entry_key, dn, origin, since, enabled_scope, gone)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		drop: `DELETE FROM links WHERE id = ?`,
 		keys: 1,
 		scan: func(s scanner) (r linkRow, err error) {
-			return r, s.Scan(&r.id, &r.login, &r.account, &r.entry, &r.dn, &r.origin, &r.since, &r.scope)
+			return r, s.Scan(&r.id, &r.login, &r.account, &r.entry, &r.dn, &r.origin, &r.since, &r.scope, &r.gone)
 		},
 	}
 }
@@ -38,14 +39,14 @@ func links() table[linkRow] {
 func rowOfLink(l reconcile.Link) linkRow {
 	return linkRow{
 		id: l.ID, login: l.Login, account: string(reconcile.KeyOf(l.Login)), entry: string(l.Key), dn: l.DN,
-		origin: string(l.Origin), scope: l.EnabledScope, since: millis(l.Since),
+		origin: string(l.Origin), scope: l.EnabledScope, since: millis(l.Since), gone: l.Gone,
 	}
 }
 
 func (r linkRow) link() reconcile.Link {
 	return reconcile.Link{
 		ID: r.id, Login: r.login, Key: reconcile.Key(r.entry), DN: r.dn, Origin: reconcile.Origin(r.origin),
-		Since: moment(r.since), EnabledScope: r.scope,
+		Since: moment(r.since), EnabledScope: r.scope, Gone: r.gone,
 	}
 }
 

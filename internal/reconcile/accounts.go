@@ -116,6 +116,7 @@ func (c *comparison) decideFields(s *subject, units map[string]string, emails em
 func (c *comparison) decideReturn(s *subject) {
 	a := c.accountOf(s)
 	ours, ok := c.Memory.Deactivated[c.before(KeyOf(a.Login))]
+	ok = ok && !c.another(KeyOf(a.Login))
 	if !ok || ours.Overruled {
 		c.issue(InactiveByStaff, a.Login, "in the directory, but inactive in PPMS, and not by us: left so; activate it in PPMS if they may work")
 		return

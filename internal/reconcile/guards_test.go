@@ -174,6 +174,18 @@ func TestScope(t *testing.T) {
 	}
 }
 
+// That PPMS does not have an account any more is remembered whatever the directory was like.
+func TestGoneIsRememberedOfAReadThatShrank(t *testing.T) {
+	w := newWorld()
+	w.link("ann")
+	w.person("ann")
+	w.Memory.Baseline.People = 100
+	_, seen := Compute(w.Input)
+	if seen.Baseline != nil || len(seen.Linked) != 1 || !seen.Linked[0].Gone {
+		t.Errorf("%+v", seen)
+	}
+}
+
 func TestPlanHashCoversPolicyAndChangesOnly(t *testing.T) {
 	w := leaving(2)
 	a := judged(w)

@@ -15,6 +15,7 @@ import (
 //	----------   --------------------   ---------------------------------------------------------------
 //	yes          the linked one         theirs
 //	yes          gone                   account-gone
+//	yes          there again            theirs if it agrees, else identity-mismatch
 //	other login  new one that agrees,   theirs; the link moves
 //	             old one gone
 //	other login  anything else          renamed
@@ -103,6 +104,9 @@ func (c *comparison) find(s *subject) bool {
 			"and the next run treats the person as new", s.DN, link.Login)
 		return false
 	}
+	if link.Gone && !c.isTheirs(s, account) {
+		return false
+	}
 	s.account = account
 	return !c.duplicates[key]
 }
@@ -124,6 +128,17 @@ func (c *comparison) match(s *subject) bool {
 	if c.duplicates[s.key] {
 		return false
 	}
+	if !c.isTheirs(s, account) {
+		return false
+	}
+	a := &c.PPMS.Accounts[account]
+	s.account = account
+	c.newLinks = append(c.newLinks, Link{ID: s.ID, Login: a.Login, Key: s.key, DN: s.DN, Origin: Matched, Since: c.Now})
+	return true
+}
+
+// isTheirs says whether an account of the person's login agrees with the person.
+func (c *comparison) isTheirs(s *subject, account int32) bool {
 	a := &c.PPMS.Accounts[account]
 	if !agree(s.Person, a) {
 		c.issue(IdentityMismatch, a.Login, "PPMS has %s, %s; %s has %s, %s: neither e-mail nor last name agrees; `ppms-syncd link %s` says that "+
@@ -131,9 +146,13 @@ func (c *comparison) match(s *subject) bool {
 			orNone(first(s.Fields[Email])), a.Login)
 		return false
 	}
-	s.account = account
-	c.newLinks = append(c.newLinks, Link{ID: s.ID, Login: a.Login, Key: s.key, DN: s.DN, Origin: Matched, Since: c.Now})
 	return true
+}
+
+// another says whether PPMS was without an account of this login since it was linked.
+func (c *comparison) another(key Key) bool {
+	link := c.linkedTo[key]
+	return link != nil && link.Gone
 }
 
 // follow decides on a known entry with a new login.

@@ -84,7 +84,7 @@ func (c *comparison) decideMissing(link *Link) {
 func (c *comparison) leave(link *Link, state State, detail string) {
 	key := KeyOf(link.Login)
 	account, ok := c.accounts[key]
-	if !ok || c.duplicates[key] || !c.PPMS.Accounts[account].Active || c.untouchable(key) != "" {
+	if !ok || link.Gone || c.duplicates[key] || !c.PPMS.Accounts[account].Active || c.untouchable(key) != "" {
 		return
 	}
 	var before *Cause
@@ -136,6 +136,9 @@ func (c *comparison) carryDeactivations() {
 	for key, ours := range c.Memory.Deactivated {
 		if login, ok := c.moved[key]; ok {
 			key, ours.Login = KeyOf(login), login
+		}
+		if _, there := c.accounts[key]; there && c.another(key) {
+			continue
 		}
 		c.deactivated[key] = ours
 	}

@@ -43,6 +43,9 @@ type Link struct {
 	Since  time.Time
 	// EnabledScope is the scope of the last accepted read that showed the person enabled; "" if none did.
 	EnabledScope string
+	// Gone is set once PPMS was seen without the account, until it has one of that login which agrees with the person: staff may have
+	// given the login to somebody else. What we gave or deactivated was of the one that is gone.
+	Gone bool
 }
 
 // Origin is how a link came to be.

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -40,7 +41,7 @@ func (c *comparison) linkedAccounts() map[Key]bool {
 func (c *comparison) observations() Observations {
 	m := &c.Memory
 	if c.frozen {
-		return Observations{Leavers: m.Leavers, Grants: m.Grants, Deactivated: m.Deactivated, Admins: c.admins, Rules: m.Rules, Stuck: m.Stuck}
+		return Observations{Linked: c.goneLinks(nil), Leavers: m.Leavers, Grants: m.Grants, Deactivated: m.Deactivated, Admins: c.admins, Rules: m.Rules, Stuck: m.Stuck}
 	}
 	moved := map[Key]Key{}
 	for key := range c.moved {
@@ -70,7 +71,7 @@ func (c *comparison) linksToKeep() []Link {
 			continue
 		}
 		next := *link
-		next.DN, next.Key = s.DN, s.key
+		next.DN, next.Key, next.Gone = s.DN, s.key, false
 		if s.State == Enabled {
 			next.EnabledScope = c.Settings.Scope
 		}
@@ -78,7 +79,25 @@ func (c *comparison) linksToKeep() []Link {
 			links = append(links, next)
 		}
 	}
-	return links
+	return append(links, c.goneLinks(links)...)
+}
+
+// goneLinks are those whose account PPMS does not have, and those whose account is there again but not known to be the same.
+func (c *comparison) goneLinks(settled []Link) (gone []Link) {
+	known := make(map[string]bool, len(settled))
+	for i := range settled {
+		known[settled[i].ID] = true
+	}
+	for id, link := range c.links {
+		if _, there := c.accounts[KeyOf(link.Login)]; there && !link.Gone || known[id] {
+			continue
+		}
+		next := *link
+		next.Gone = true
+		gone = append(gone, next)
+	}
+	slices.SortFunc(gone, func(a, b Link) int { return cmp.Compare(a.ID, b.ID) })
+	return gone
 }
 
 // Unmatched lists the active accounts that nobody in the directory is linked to, sorted.

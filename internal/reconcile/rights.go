@@ -124,6 +124,9 @@ func (c *comparison) carryGrants(g *grid) *given {
 		}
 		account, known := c.accounts[KeyOf(grant.Login)]
 		system, exists := g.index[grant.System]
+		if known && c.another(KeyOf(grant.Login)) {
+			continue
+		}
 		if known && exists && g.levels[system] != nil && grant.Level == Deactivated && g.levels[system][account] > Deactivated {
 			continue // staff gave it again: theirs now
 		}

@@ -115,6 +115,8 @@ func (u *undoing) find(done *Change) (account int32, why string) {
 		why = "the account is " + u.untouchable(key)
 	case u.linkedTo[key] == nil:
 		why = "nobody in the directory is linked to the account any more, so that it is local"
+	case u.another(key):
+		why = "PPMS was without such an account since, so that it may be another"
 	}
 	for _, h := range u.Memory.Holds {
 		if h.Key == key && h.Field == "" {
