@@ -43,7 +43,7 @@ func (a *App) rehearse(ctx context.Context, snapshot string, f func(a *App) erro
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	copied := filepath.Join(dir, "ledger.db")
-	if err := ledger.Backup(ctx, a.Config.Ledger.Path, copied); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := ledger.Copy(ctx, a.Config.Ledger.Path, copied); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("copy the ledger: %w", err)
 	}
 	url, stop, err := sim.Start() //nolint:contextcheck // it ends when it is stopped

@@ -39,10 +39,50 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (removed int, err 
 	return removed, nil
 }
 
-// Backup writes a whole copy of the ledger at path, as of now, into a file that must not exist yet (mode 0600). The ledger may be in use,
+// Backup writes a copy of the ledger at path, as of now, into a file that must not exist yet (mode 0600). The ledger may be in use,
 // and of another version, since the time for a backup is before an upgrade. The copy is a ledger itself: to restore it, stop the
 // service, move the old ledger away together with its -wal and -shm files, and put the copy in its place.
+//
+// What happens after it was made, the copy does not know: who was back and left again, whose right was taken and given again by staff. So
+// it has all that the ledger has but the proofs of removals, and what was approved, which may be used up by then.
 func Backup(ctx context.Context, path, file string) error {
+	if err := Copy(ctx, path, file); err != nil {
+		return err
+	}
+	if err := unprove(ctx, file); err != nil {
+		return errors.Join(fmt.Errorf("backup %s: %w", file, err), os.Remove(file))
+	}
+	return nil
+}
+
+// unprove makes whatever is to be taken away wait for an approval, until a read has shown the opposite.
+func unprove(ctx context.Context, file string) error {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	db, err := connect(file, "rw", patience, 1, "synchronous(FULL)")
+	if err != nil {
+		return err
+	}
+	l := &Ledger{path: file, reader: db, writer: db}
+	return errors.Join(l.write(ctx, func(tx *sql.Tx) error {
+		for _, statement := range []string{
+			`UPDATE links SET enabled_scope = ''`,
+			`UPDATE leavers SET scope = ''`,
+			`UPDATE grants SET wanted_scope = '', unwanted_scope = iif(unwanted_scope IS NULL, NULL, '')`,
+			`DELETE FROM approvals`,
+		} {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), db.Close())
+}
+
+// Copy is a backup with all that the ledger has, for who needs it now.
+func Copy(ctx context.Context, path, file string) error {
 	file, err := filepath.Abs(file)
 	if err != nil {
 		return err

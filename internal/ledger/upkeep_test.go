@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"ppms-syncd/internal/reconcile"
 )
@@ -78,6 +79,20 @@ func TestBackup(t *testing.T) {
 		t.Errorf("over an existing file: %v", err)
 	}
 	r := must(OpenReadOnly(t.Context(), file))
+	got := memory(t, r)
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(reconcile.Link{}, "EnabledScope"), cmpopts.IgnoreFields(reconcile.Grant{}, "WantedScope"),
+		cmpopts.IgnoreFields(reconcile.Cause{}, "Scope"), cmpopts.IgnoreFields(reconcile.Memory{}, "Approved")); diff != "" {
+		t.Error(diff)
+	}
+	for _, proof := range []string{got.Links[0].EnabledScope, got.Grants[0].WantedScope, got.Leavers["2"].Scope} {
+		if proof != "" {
+			t.Errorf("the scope %q came along", proof)
+		}
+	}
+	ok(t, r.Close())
+	whole := filepath.Join(t.TempDir(), "copy.db")
+	ok(t, Copy(t.Context(), l.path, whole))
+	r = must(OpenReadOnly(t.Context(), whole))
 	if diff := cmp.Diff(want, memory(t, r)); diff != "" {
 		t.Error(diff)
 	}
