@@ -10,6 +10,7 @@ import (
 
 	"ppms-syncd/internal/daemon"
 	"ppms-syncd/internal/ppmssim"
+	"ppms-syncd/internal/reconcile"
 )
 
 // ask is a command of the toolbox; it returns the objects that it printed.
@@ -72,6 +73,30 @@ func TestSystemByName(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", name, err)
 		}
+	}
+}
+
+// What is done by hand counts as staff's, also if a run had begun the same and nobody knows whether it came to anything.
+func TestRightByHandWhileOneIsInDoubt(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	give := func() error {
+		return w.app.SetRight(t.Context(), daemon.RightOptions{Login: "lise", System: "12", Level: "A", WriteOptions: daemon.WriteOptions{Yes: true, Form: daemon.TableForm}})
+	}
+	w.put(group("confocal-users", uid("carl"), cn("imaging"), uid("lise")))
+	w.faults("setright{login=lise}:reset-before", "getsysrights:html@4-", "getuserrights{login=lise}:html@2-")
+	if o := w.apply().exits(daemon.ExitPartial).change("setright lise 12 A"); o.Outcome != reconcile.InDoubt {
+		t.Fatalf("%s %s", o.Outcome, o.Detail)
+	}
+	w.faults("getuserrights{login=lise}:reset-before")
+	fails(t, give(), "could not be settled")
+	w.faults()
+	must(t, give())
+	w.text()
+	w.put(group("confocal-users", uid("carl"), cn("imaging")))
+	w.days(2)
+	if level := w.sim.Right("lise", 12); level != "A" {
+		t.Errorf("the right is %q", level)
 	}
 }
 

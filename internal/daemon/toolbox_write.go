@@ -202,6 +202,11 @@ func (a *App) withPen(ctx context.Context, f func(ctx context.Context, m *manual
 		return err
 	}
 	defer m.close()
+	if !a.Config.DryRun { // or what a run has left in doubt would be taken for done by it, if it is done by hand now
+		if err := m.settleDoubts(ctx); err != nil {
+			return timedOut(ctx, err)
+		}
+	}
 	return timedOut(ctx, f(ctx, m))
 }
 
