@@ -323,6 +323,42 @@ func TestUndoOfWhatCannotBe(t *testing.T) {
 	fails(t, w.app.Undo(t.Context(), daemon.UndoOptions{Run: 2}), "run 2 is what somebody wrote by hand")
 }
 
+// Somebody else has the old login of an account that PPMS renamed: what the run did is undone to the person it was done to.
+func TestUndoOfARenamedAccountWithANamesake(t *testing.T) {
+	t.Parallel()
+	w := renamed(t)
+	u, _ := w.sim.User("emmy")
+	w.sim.DeleteUser("emmy")
+	u.Login = "ehilbert"
+	w.sim.PutUser(u)
+	w.sim.SetRight("ehilbert", 12, "A")
+	w.apply().exits(daemon.ExitOK)
+	other := person("emmy", "Emmy", "Albers", "darwinlab")
+	other.Attrs["entryUUID"], other.Attrs["mail"] = []string{ldaptest.EntryUUID("cn=another")}, []string{"albers@example.org"}
+	w.put(other, group("imaging", uid("ada"), uid("ehilbert"), uid("emmy")))
+	w.apply().exits(daemon.ExitOK).did("newuser emmy", "setright emmy 12 A", "setright emmy 13 A")
+	for _, l := range lines(w.undo(1).Changes) {
+		if strings.Contains(l, " emmy ") {
+			t.Errorf("the run did not do %q", l)
+		}
+	}
+	w.apply(undoFile(w)).exits(daemon.ExitOK)
+	if w.sim.Right("ehilbert", 12) != "D" || w.sim.Right("emmy", 12) != "A" {
+		t.Errorf("ehilbert has %q, emmy %q", w.sim.Right("ehilbert", 12), w.sim.Right("emmy", 12))
+	}
+	// And where somebody said which account is whose, nobody else's is touched.
+	w.put(group("imaging", uid("ada"), uid("ehilbert"), uid("emmy")))
+	w.sim.PutUser(account("hilbert", "Emmy", "Hilbert", "curielab"))
+	w.set(uid("ehilbert"), "uid", "hilbert")
+	must(t, w.app.Link(t.Context(), "hilbert", ""))
+	w.text()
+	for _, l := range lines(w.undo(1).Changes) {
+		if strings.Contains(l, " emmy ") || strings.Contains(l, "hilbert ") {
+			t.Errorf("the run did not do %q", l)
+		}
+	}
+}
+
 func TestUndoOfARenamedAccount(t *testing.T) {
 	t.Parallel()
 	w := renamed(t)

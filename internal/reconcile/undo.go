@@ -100,8 +100,10 @@ func (u *undoing) invert(done *Change) {
 // find gives the account that a change was about, which PPMS may have renamed since, or says why it is not written.
 func (u *undoing) find(done *Change) (account int32, why string) {
 	key := KeyOf(done.Login)
-	if link := u.links[done.PersonID]; link != nil {
-		if _, there := u.accounts[key]; !there {
+	link := u.links[done.PersonID]
+	if link != nil {
+		// One of the old login is a newcomer's, unless somebody gave the person another account.
+		if _, there := u.accounts[key]; !there || link.Origin != ByHand {
 			key = KeyOf(link.Login)
 		}
 	}
@@ -115,6 +117,8 @@ func (u *undoing) find(done *Change) (account int32, why string) {
 		why = "the account is " + u.untouchable(key)
 	case u.linkedTo[key] == nil:
 		why = "nobody in the directory is linked to the account any more, so that it is local"
+	case link != nil && KeyOf(link.Login) != key:
+		why = "the account is somebody else's by now"
 	case u.another(key):
 		why = "PPMS was without such an account since, so that it may be another"
 	}
