@@ -142,6 +142,23 @@ func TestLoginReused(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did("updateuser emmy fname=Emil lname=Nolde").issues()
 }
 
+// To say whose an account is takes nothing away: no read has shown that a rule gave this person what the one before had.
+func TestLinkTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	other := person("emmy", "Emil", "Nolde", "darwinlab")
+	other.Attrs["entryUUID"] = []string{ldaptest.EntryUUID("cn=another")}
+	w.put(other, group("imaging", uid("ada")))
+	w.apply().exits(daemon.ExitOK).did().issues("login-reused emmy")
+	must(t, w.app.Link(t.Context(), "emmy", ""))
+	w.text()
+	w.apply().exits(daemon.ExitHeld).did("updateuser emmy fname=Emil lname=Nolde").issues("needs-approval emmy", "needs-approval emmy")
+	w.put(group("imaging", uid("ada"), uid("emmy")))
+	w.apply().exits(daemon.ExitOK).did().issues()
+	w.put(group("imaging", uid("ada")))
+	w.apply().exits(daemon.ExitOK).did("setright emmy 12 D", "setright emmy 13 D")
+}
+
 func TestUnlinkMakesLocal(t *testing.T) {
 	t.Parallel()
 	w := settled(t)

@@ -39,6 +39,10 @@ func (l *Ledger) Link(ctx context.Context, link reconcile.Link, actor Actor, at 
 		if _, err := execute(ctx, tx, `DELETE FROM approvals WHERE key = ?`, string(key)); err != nil {
 			return err
 		}
+		if _, err := execute(ctx, tx, `UPDATE grants SET wanted_scope = '', unwanted_state = NULL, unwanted_since = NULL, unwanted_reads = NULL,
+			unwanted_scope = NULL WHERE key = ?`, string(key)); err != nil { // that a rule gave it was of the person before
+			return err
+		}
 		return links().each(ctx, tx, links().add, []linkRow{rowOfLink(link)})
 	})
 }

@@ -118,6 +118,9 @@ func observeLists(ctx context.Context, tx *sql.Tx, obs reconcile.Observations, s
 	}
 	granted := make(map[string]grantRow, len(obs.Grants))
 	for _, g := range obs.Grants {
+		if said.keys[reconcile.KeyOf(g.Login)] {
+			g.WantedScope, g.Unwanted = "", nil
+		}
 		if r := rowOfGrant(g); !said.unlinked[reconcile.Key(r.account)] {
 			granted[r.key()] = r
 		}
