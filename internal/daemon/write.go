@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/ppms"
 	"ppms-syncd/internal/reconcile"
 )
@@ -269,6 +271,10 @@ func joinDetails(errs ...error) string {
 // intend journals a change before it is sent.
 func (p *pen) intend(ctx context.Context, c *reconcile.Change) (int64, bool) {
 	entry, err := p.ledger.Intend(context.WithoutCancel(ctx), p.id, *c, p.Now())
+	if errors.Is(err, ledger.ErrWord) {
+		p.skip(ctx, c, reconcile.Stale, ledger.ErrWord.Error())
+		return 0, false
+	}
 	if err != nil {
 		p.broken = err
 		c.Outcome, c.Detail = reconcile.NotSent, "it could not be journalled: "+err.Error()

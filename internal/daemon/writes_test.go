@@ -335,6 +335,41 @@ func TestDeactivationIsSkippedIfTheRecordChanged(t *testing.T) {
 }
 
 // getsysrights cut short: what it leaves out looks like rights that nobody has, and is neither given again nor taken.
+// Whoever says in the middle of a run that an account is nobody's, or another's, is heard before the next write.
+func TestWordInTheMiddleOfARun(t *testing.T) {
+	t.Parallel()
+	for name, say := range map[string]func(w *world, l *ledger.Ledger) error{
+		"unlinked": func(w *world, l *ledger.Ledger) error {
+			_, err := l.Unlink(w.t.Context(), "carl", ledger.Actor{}, w.now)
+			return err
+		},
+		"linked": func(w *world, l *ledger.Ledger) error {
+			return l.Link(w.t.Context(), reconcile.Link{ID: "another", Login: "carl", Key: "carl"}, ledger.Actor{}, w.now)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := settled(t)
+			w.remove(uid("carl"))
+			w.apply().exits(daemon.ExitOK).did()
+			w.days(6)
+			w.pass(24 * time.Hour)
+			w.put(group("imaging", uid("ada")))
+			l, err := ledger.Open(t.Context(), w.path("ledger.db"))
+			must(t, err)
+			w.when(2, "getuser", "login=carl", func() { must(t, say(w, l)) }) // before the write
+			got := w.apply().exits(daemon.ExitPartial).did("setright emmy 12 D", "setright emmy 13 D")
+			must(t, l.Close())
+			if c := got.change(carlLeaves); c.Outcome != reconcile.Stale {
+				t.Errorf("%s %q", c.Outcome, c.Detail)
+			}
+			if h := w.history(got.Run); h.Outcomes["stale"] != 1 {
+				t.Errorf("%+v", h)
+			}
+		})
+	}
+}
+
 func TestRightsCutShort(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"cut-half", "cut-line", "empty"} {

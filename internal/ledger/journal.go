@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,8 +23,11 @@ type Entry struct {
 	Manual    bool // of the toolbox
 }
 
+// ErrWord says that somebody has linked or unlinked the account since the run began, so that what it has planned is of another.
+var ErrWord = errors.New("somebody has said since the run began whose the account is, or that it is nobody's")
+
 // Intend stores that a change is about to be sent. When it returns without an error, this is on disk: only then may the change
-// be sent.
+// be sent. An [ErrWord] forbids it.
 func (l *Ledger) Intend(ctx context.Context, run int64, c reconcile.Change, at time.Time) (entry int64, err error) {
 	return l.enter(ctx, run, c, "", "", at)
 }
@@ -51,6 +55,11 @@ func (l *Ledger) enter(ctx context.Context, run int64, c reconcile.Change, outco
 		settled = sql.Null[int64]{V: millis(at), Valid: true}
 	}
 	err = l.write(ctx, func(tx *sql.Tx) error {
+		if said, err := readWord(ctx, tx, run); err != nil {
+			return err
+		} else if outcome == "" && said.keys[reconcile.KeyOf(c.Login)] {
+			return ErrWord
+		}
 		return tx.QueryRowContext(ctx, `INSERT INTO journal (run, at, key, guard, approved, change, outcome, settled_at, detail)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 			run, millis(at), string(reconcile.KeyOf(c.Login)), string(c.Guard()), c.Approved, string(change),
