@@ -146,6 +146,28 @@ func TestUndoIsApprovedByItsHash(t *testing.T) {
 	w.apply(undoFile(w)).exits(daemon.ExitOK).did(undone()[1:]...)
 }
 
+// To approve the undoing of a run approves nothing that another run would do for another reason.
+func TestApprovalOfAnUndoIsForThatAlone(t *testing.T) {
+	t.Parallel()
+	w := settled(t, none("deactivations"))
+	plan := w.undo(1)
+	w.apply(undoFile(w)).exits(daemon.ExitHeld)
+	must(t, w.app.Approve(t.Context(), plan.Hash, 100*time.Hour))
+	w.text()
+	w.configure(func(s *settings) {
+		s.UserFilter, s.Leavers = "(&(objectClass=inetOrgPerson)(!(uid=ada)))", "grace: 24h, confirmations: 2"
+	})
+	w.apply().did()
+	w.pass(25 * time.Hour)
+	w.apply().exits(daemon.ExitHeld).did()
+	w.configure(func(s *settings) { s.UserFilter, s.Leavers = "(objectClass=inetOrgPerson)", "" })
+	w.undo(1)
+	w.apply(undoFile(w)).exits(daemon.ExitOK)
+	if u, _ := w.sim.User("ada"); u.Active {
+		t.Error("what was approved was not written")
+	}
+}
+
 // What somebody changed since is theirs: that change is refused, and the rest goes on.
 func TestUndoOfWhatStaffChangedSince(t *testing.T) {
 	t.Parallel()

@@ -96,7 +96,11 @@ func (l *Ledger) Settle(ctx context.Context, entry int64, outcome reconcile.Outc
 			return overrule(ctx, tx, &before.Change)
 		}
 		if before.Change.Removal() { // whoever comes back and leaves again was not meant by the approval
-			if _, err := execute(ctx, tx, `DELETE FROM approvals WHERE change = ?`, before.Change.ID()); err != nil {
+			undoes, err := undoneBy(ctx, tx, before.Run)
+			if err != nil {
+				return err
+			}
+			if _, err := execute(ctx, tx, `DELETE FROM approvals WHERE change = ?`, reconcile.ApprovalOf(undoes, &before.Change)); err != nil {
 				return err
 			}
 		}

@@ -124,7 +124,7 @@ func (l *Ledger) Approve(ctx context.Context, plan reconcile.Plan, actor Actor, 
 			if _, err := execute(ctx, tx, `INSERT INTO approvals (change, key, plan_hash, at, until) VALUES (?, ?, ?, ?, ?)
 				ON CONFLICT (change) DO UPDATE SET plan_hash = excluded.plan_hash, at = excluded.at, until = excluded.until
 				WHERE excluded.until > until`,
-				c.ID(), string(reconcile.KeyOf(c.Login)), plan.Hash, millis(at), millis(until)); err != nil {
+				reconcile.ApprovalOf(plan.Undoes, c), string(reconcile.KeyOf(c.Login)), plan.Hash, millis(at), millis(until)); err != nil {
 				return err
 			}
 		}

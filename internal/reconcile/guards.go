@@ -15,7 +15,7 @@ import (
 func Judge(p *Plan, guards GuardSettings, m Memory, now time.Time) {
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		until, ok := m.Approved[c.ID()]
+		until, ok := m.Approved[ApprovalOf(p.Undoes, c)]
 		c.Approved, c.Held = ok && now.Before(until), "" // a plan that was read from a file may say anything
 	}
 	readHeld := Guard("")

@@ -17,7 +17,7 @@ type Memory struct {
 	Rules       map[string]RuleMemory // by rule name
 	Baseline    Baseline              // of the last accepted read; its At is zero before the first
 	Spent       []Spent               // what was written within the last 24 h without approval
-	Approved    map[string]time.Time  // approved changes by Change.ID, with the end of the approval
+	Approved    map[string]time.Time  // approved changes by ApprovalOf, with the end of the approval
 	Holds       []Hold                // fields, rights and people that are to be left alone
 	Stuck       []Stuck               // what PPMS says it did and did not do
 }

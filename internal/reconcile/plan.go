@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -160,6 +161,14 @@ func (c *Change) identity() identity {
 
 // ID names the change by what it does: kind, login, system, fields, from and to.
 func (c *Change) ID() string { return digest(c.identity()) }
+
+// ApprovalOf names what somebody approves of a plan: a change, and of one that undoes a run only its undoing.
+func ApprovalOf(undoes int64, c *Change) string {
+	if undoes == 0 {
+		return c.ID()
+	}
+	return fmt.Sprintf("undo %d %s", undoes, c.ID())
+}
 
 func digest(v any) string {
 	data, err := json.Marshal(v)
