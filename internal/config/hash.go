@@ -19,6 +19,8 @@ func (c *Config) Hash() string { return digest(c) }
 func (c *Config) Scope() string {
 	scope := struct {
 		Profile    string           `json:"profile"` // decides how members are understood
+		Method     string           `json:"method"`  // as whom the reader is let in, which decides what it is shown
+		Reader     string           `json:"reader"`
 		Users      UserSearch       `json:"users"`
 		Groups     GroupSearch      `json:"groups"`
 		Referrals  []string         `json:"referrals"` // what the searches may leave out
@@ -28,7 +30,7 @@ func (c *Config) Scope() string {
 		Rights     []Rule           `json:"rights"`
 		Policy     reconcile.Policy `json:"policy"`
 	}{
-		c.LDAP.Profile, c.LDAP.Users, c.LDAP.Groups, slices.Sorted(slices.Values(c.LDAP.Referrals)),
+		c.LDAP.Profile, c.LDAP.Bind.Method, c.LDAP.Bind.DN, c.LDAP.Users, c.LDAP.Groups, slices.Sorted(slices.Values(c.LDAP.Referrals)),
 		c.Accounts.Attributes, slices.Sorted(slices.Values(c.Accounts.Protect)), c.Leavers, slices.Clone(c.Rights), c.Policy,
 	}
 	slices.SortFunc(scope.Rights, func(a, b Rule) int { return cmp.Compare(a.Name, b.Name) })

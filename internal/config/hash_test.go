@@ -30,6 +30,7 @@ func TestHashes(t *testing.T) {
 		{"schedule", "", "schedule: '@hourly'\n", true, false},
 		{"server", "ldap.example.org", "ldap2.example.org", true, false},
 		{"password file", "password_file: ldap-password", "password_file: other", true, false},
+		{"reader", "cn=reader", "cn=other", true, true},
 		{"guards", "", "guards: {grants: {count: 49}}\n", true, false},
 		{"canaries", "  bind", "  canaries: [\"uid=x,dc=example\"]\n  bind", true, false},
 		{"authoritative", "  protect:", "  authoritative: [lname]\n  protect:", true, false},

@@ -202,6 +202,17 @@ func TestFilterThatHidesSomebodyNeedsApproval(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did("updateuser lise active=false")
 }
 
+// Another account to read with may be shown less, without any error.
+func TestAnotherReaderNeedsApproval(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.configure(func(s *settings) { s.BindDN = "CN=reader,dc=example,dc=org" })
+	w.remove(uid("carl")) // whom it may not see
+	w.days(7)
+	w.pass(25 * time.Hour)
+	w.apply().exits(daemon.ExitHeld).did().issues("needs-approval carl")
+}
+
 func TestLostLedgerTakesNothingAway(t *testing.T) {
 	t.Parallel()
 	w := settled(t)
