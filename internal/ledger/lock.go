@@ -48,6 +48,9 @@ func lock(path, what string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 { // the lock lies beside the name
+		return nil, fmt.Errorf("ledger %s is a link, by which it could be used under two names at once; correct ledger.path to where it leads", path)
+	}
 	path += "." + what + ".lock"
 	if err := createFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err

@@ -43,6 +43,16 @@ func TestLockOfTheDead(t *testing.T) {
 	ok(t, lock.Unlock())
 }
 
+// TestLockOfALink: two names of one ledger would have two locks.
+func TestLockOfALink(t *testing.T) {
+	l := newLedger(t)
+	other := filepath.Join(t.TempDir(), "link.db")
+	ok(t, os.Symlink(l.path, other))
+	if lock, err := LockRun(other); err == nil || !strings.Contains(err.Error(), "correct ledger.path") {
+		t.Errorf("the lock of a link: %v, %v", lock, err)
+	}
+}
+
 func TestLockFileIsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	victim := filepath.Join(dir, "victim")
