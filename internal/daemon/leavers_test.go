@@ -96,6 +96,30 @@ func TestHiddenGroupDisablesNobody(t *testing.T) {
 	}
 }
 
+// Likewise an attribute.
+func TestHiddenAttributeDisablesNobody(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) {
+		s.Disabled = "attr('employeeType') != 'staff'"
+		for i := range s.Entries {
+			if a := s.Entries[i].Attrs; a["uid"] != nil {
+				a["employeeType"] = []string{"staff"}
+			}
+		}
+	})
+	w.dir.SetFaults(ldaptest.Fault{Do: ldaptest.Withhold("", "employeeType")})
+	w.apply().exits(daemon.ExitOK).did().issues("rule-suspended").says(reconcile.RuleSuspended, "nobody has the attribute employeetype any more")
+	w.days(1)
+	w.pass(24 * time.Hour)
+	w.apply().exits(daemon.ExitHeld).did().issues("needs-approval ada", "needs-approval carl", "needs-approval emmy", "needs-approval lise")
+	w.dir.SetFaults()
+	w.apply().exits(daemon.ExitOK).did().issues()
+	w.set(uid("carl"), "employeeType", "left")
+	w.days(2)
+	w.pass(24 * time.Hour)
+	w.apply().exits(daemon.ExitOK).did(carlLeaves)
+}
+
 func TestExpiredAccount(t *testing.T) {
 	t.Parallel()
 	w := settled(t, func(s *settings) {

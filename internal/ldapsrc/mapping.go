@@ -143,6 +143,18 @@ func (m *mapper) lacking() map[string]int {
 	return out
 }
 
+// seen adds attributes to what was found of groups: those that somebody has, and those that nobody has.
+func (m *mapper) seen(attributes []string, people int, out *reconcile.RuleRead) {
+	for _, name := range attributes {
+		i := slices.IndexFunc(m.needed, func(n string) bool { return strings.EqualFold(n, name) })
+		if mark := reconcile.AttributeMark + strings.ToLower(name); m.lack[i] < people {
+			out.Groups = append(out.Groups, mark)
+		} else {
+			out.Empty = append(out.Empty, mark)
+		}
+	}
+}
+
 func containsFold(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }

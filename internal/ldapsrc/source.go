@@ -135,6 +135,7 @@ func (s *Source) read(ctx context.Context, sess *session, req Request) (*Result,
 	}
 	if d := s.cfg.Users.Disabled; d != nil {
 		r.Directory.Disabling = graph.found(graph.named(d.expr.groups), req.Groups)
+		m.seen(d.expr.attributes, len(people), &r.Directory.Disabling)
 	}
 	if req.Missing != nil {
 		if r.Directory.Lookups, err = s.lookups(ctx, sess, req.Missing(people)); err != nil {

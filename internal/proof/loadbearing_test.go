@@ -75,7 +75,7 @@ func supports() []support {
 		{"leavers.grace", leavers, " && !now.Before(l.End(cause))", " && (!now.Before(l.End(cause)) || !ON)", "TestCompute"},
 		{"the second look was made", leavers, `if !known || `, `if !known && ON || `, "TestCompute"},
 		{"the second look did not fail", leavers, `where.Err != "" {`, `where.Err != "" && ON {`, "TestCompute"},
-		{"the groups that decide who is disabled were seen", leavers, "c.hidden != \"\" {\n\t\tshown", "c.hidden != \"\" && ON {\n\t\tshown", "daemon.TestHiddenGroupDisablesNobody"},
+		{"what decides who is disabled was seen", leavers, "c.hidden != \"\" {\n\t\tshown", "c.hidden != \"\" && ON {\n\t\tshown", "daemon.TestHiddenGroupDisablesNobody"},
 		{"an account that is there again is no leaver's", leavers, "link.Gone || ", "link.Gone && ON || ", "daemon.TestAccountThatIsBackIsAnother"},
 		{"whose login is there is no leaver", leavers, "if c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0 {", "if (c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0) && ON {", "TestCompute"},
 		{"a read that shrank confirms nobody", leavers, "if c.frozen {\n\t\treturn", "if c.frozen && ON {\n\t\treturn", "TestCompute"},

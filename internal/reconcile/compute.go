@@ -52,7 +52,7 @@ type comparison struct {
 
 	newLinks    []Link
 	leavers     map[string]Cause
-	hidden      string // why the groups that decide who is disabled may not all have been seen
+	hidden      string // why what decides who is disabled may not all have been seen
 	grants      []Grant
 	deactivated map[Key]Deactivation
 	rules       []ruleState

@@ -17,9 +17,7 @@ func (c *comparison) decideLeavers() {
 		return
 	}
 	c.carryDeactivations()
-	if c.hidden = c.Directory.Disabling.lost(c.Memory.Rules[disabling]); c.hidden != "" {
-		c.issue(RuleSuspended, "", "nobody whom this read is the first to show as disabled is deactivated without approval: of the groups that decide it, %s", c.hidden)
-	}
+	c.hidden = c.Directory.Disabling.lost(c.Memory.Rules[disabling])
 	present := make(map[string]*subject, len(c.subjects))
 	for i := range c.subjects {
 		present[c.subjects[i].ID] = &c.subjects[i]
@@ -92,8 +90,9 @@ func (c *comparison) leave(link *Link, state State, detail string) {
 		before = &known
 	}
 	shown := link.EnabledScope
-	if state != Missing && c.hidden != "" {
-		shown = "" // it may be the group that is no longer seen, and not the person who left it
+	if state != Missing && before == nil && c.hidden != "" {
+		shown = "" // it may be the group or the attribute that is no longer seen, and not the person who lost it
+		c.issue(RuleSuspended, "", "whom this read is the first to show as disabled is not deactivated without approval: %s", c.hidden)
 	}
 	cause := c.cause(before, state, shown)
 	c.leavers[link.ID] = cause

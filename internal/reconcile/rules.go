@@ -96,9 +96,13 @@ func (c *comparison) lostGroup(rule int, before RuleMemory) string {
 
 func (r *RuleRead) lost(before RuleMemory) string {
 	for _, dn := range r.Empty {
-		if slices.Contains(before.Groups, dn) {
-			return "the group " + dn + " lists nobody any more; let the reader see its members, or remove it from what names it"
+		if !slices.Contains(before.Groups, dn) {
+			continue
 		}
+		if name, ok := strings.CutPrefix(dn, AttributeMark); ok {
+			return "nobody has the attribute " + name + " any more; let the reader see it"
+		}
+		return "the group " + dn + " lists nobody any more; let the reader see its members, or remove it from what names it"
 	}
 	for _, dn := range r.Unread {
 		if slices.Contains(before.Groups, dn) {

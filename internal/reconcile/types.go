@@ -153,11 +153,15 @@ type Directory struct {
 	Groups  int               // how many entries the group search returned
 	Rules   []RuleRead        // one for each of Settings.Rules
 	Lookups map[string]Lookup // the second look at the missing, by stable id
-	// Disabling is what the read found of the groups by which an expression decides who is disabled.
+	// Disabling is what the read found of the groups by which an expression decides who is disabled, and of its attributes: these
+	// have the AttributeMark before their name, and are empty if nobody has one.
 	Disabling RuleRead
 	// Doubts are expressions that name groups which are not as they should be. What they decide is left alone in this read.
 	Doubts []string
 }
+
+// AttributeMark tells an attribute from the DN of a group.
+const AttributeMark = "@"
 
 // RuleRead is what the read found of a rule's group.
 type RuleRead struct {
