@@ -192,6 +192,21 @@ func TestGroupOfAConditionThatIsNotSeen(t *testing.T) {
 	}
 }
 
+// Likewise an attribute.
+func TestAttributeOfAConditionThatIsNotSeen(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) {
+		s.Rights = `[{name: confocal, when: "attr('ou') == 'curielab' || 'imaging' in groups", systems: [12], level: A}]`
+		s.Authoritative = "[lname]"
+	})
+	w.dir.SetFaults(ldaptest.Fault{Do: ldaptest.Withhold("", "ou")})
+	w.apply().exits(daemon.ExitOK).did().issues("rule-suspended").says(reconcile.RuleSuspended, "confocal", "nobody has the attribute ou any more")
+	w.days(2)
+	w.dir.SetFaults()
+	w.set(uid("lise"), "ou", "darwinlab")
+	w.apply().exits(daemon.ExitOK).did("setright lise 12 D").issues()
+}
+
 func TestSystemChangedInPPMSKeepsItsRights(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*ppmssim.System){

@@ -133,6 +133,11 @@ func (s *Source) read(ctx context.Context, sess *session, req Request) (*Result,
 		Server:    sess.endpoint.url, BoundAs: sess.boundAs, CertExpires: sess.expires,
 		Lacking: m.lacking(), NoMembers: graph.noMembers(), Entry: x.entry,
 	}
+	for i, rule := range s.mapping.Rules {
+		if rule.When != nil {
+			m.seen(rule.When.expr.attributes, len(people), &r.Directory.Rules[i])
+		}
+	}
 	if d := s.cfg.Users.Disabled; d != nil {
 		r.Directory.Disabling = graph.found(graph.named(d.expr.groups), req.Groups)
 		m.seen(d.expr.attributes, len(people), &r.Directory.Disabling)

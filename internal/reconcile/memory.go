@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,7 +28,9 @@ func (m *Memory) Groups() []string {
 	groups := map[string]bool{}
 	for _, r := range m.Rules {
 		for _, dn := range r.Groups {
-			groups[dn] = true
+			if !strings.HasPrefix(dn, AttributeMark) {
+				groups[dn] = true
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(groups))

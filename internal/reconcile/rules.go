@@ -100,7 +100,7 @@ func (r *RuleRead) lost(before RuleMemory) string {
 			continue
 		}
 		if name, ok := strings.CutPrefix(dn, AttributeMark); ok {
-			return "nobody has the attribute " + name + " any more; let the reader see it"
+			return "nobody has the attribute " + name + " any more; let the reader see it, or take it out of the condition"
 		}
 		return "the group " + dn + " lists nobody any more; let the reader see its members, or remove it from what names it"
 	}

@@ -153,8 +153,7 @@ type Directory struct {
 	Groups  int               // how many entries the group search returned
 	Rules   []RuleRead        // one for each of Settings.Rules
 	Lookups map[string]Lookup // the second look at the missing, by stable id
-	// Disabling is what the read found of the groups by which an expression decides who is disabled, and of its attributes: these
-	// have the AttributeMark before their name, and are empty if nobody has one.
+	// Disabling is what the read found of the groups and attributes by which an expression decides who is disabled.
 	Disabling RuleRead
 	// Doubts are expressions that name groups which are not as they should be. What they decide is left alone in this read.
 	Doubts []string
@@ -169,9 +168,9 @@ type RuleRead struct {
 	// not be understood, a condition that failed. "" if it can.
 	Suspect string
 	// Groups are the DNs of the rule's group, or of those that its condition names, and of all nested ones that list somebody,
-	// normalised and sorted.
+	// normalised and sorted. The attributes of a condition are among them, with the AttributeMark before their name.
 	Groups []string
-	// Empty are those of them that list nobody.
+	// Empty are those of them that list nobody, and attributes that nobody has.
 	Empty []string
 	// Unread are DNs of groups of an earlier read that these groups still list, but that were not read this time: the reader may
 	// have lost the right to see them.
