@@ -207,6 +207,40 @@ func TestAttributeOfAConditionThatIsNotSeen(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did("setright lise 12 D").issues()
 }
 
+// Not every server lets groups follow an entry that was moved: then nobody knows whether the person left the group.
+func TestMovedEntryThatGroupsDoNotFollow(t *testing.T) {
+	t.Parallel()
+	for name, disabled := range map[string]string{"rights": "", "state": "!('imaging' in groups || attr('uid') != 'emmy')"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := settled(t, func(s *settings) {
+				if disabled != "" {
+					s.Disabled, s.Rights = disabled, "[]"
+				}
+			})
+			emmy := w.entry(uid("emmy"))
+			w.remove(emmy.DN)
+			emmy.DN = "uid=emmy,ou=staff," + peopleBase
+			w.put(folder("ou=staff,"+peopleBase, "organizationalUnit", "ou"), emmy)
+			for range 4 {
+				w.apply().did()
+				w.pass(24 * time.Hour)
+			}
+			w.plan().exits(daemon.ExitHeld).says(reconcile.NeedsApproval, "its cause was not seen")
+			w.put(group("imaging", uid("ada"), emmy.DN))
+			w.apply().exits(daemon.ExitOK).did().issues()
+			// Who leaves the group while moving leaves it.
+			again := w.entry(emmy.DN)
+			w.remove(emmy.DN)
+			again.DN = uid("emmy")
+			w.put(again, group("imaging", uid("ada")))
+			if o := w.apply().exits(daemon.ExitOK); disabled == "" {
+				o.did("setright emmy 12 D", "setright emmy 13 D")
+			}
+		})
+	}
+}
+
 func TestSystemChangedInPPMSKeepsItsRights(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*ppmssim.System){

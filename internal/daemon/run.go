@@ -175,7 +175,12 @@ func (r *run) readDirectory(ctx context.Context) (*ldapsrc.Result, error) {
 
 // request asks for a read that knows what earlier ones have shown; about is a login that is to be explained.
 func request(m reconcile.Memory, about string) ldapsrc.Request {
+	known := make(map[string]string, len(m.Links))
+	for i := range m.Links {
+		known[m.Links[i].ID] = m.Links[i].DN
+	}
 	return ldapsrc.Request{
+		Known:   known,
 		Missing: func(people []reconcile.Person) []string { return reconcile.MissingIDs(people, m) },
 		Groups:  m.Groups(),
 		About:   about,

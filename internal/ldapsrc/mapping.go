@@ -30,6 +30,7 @@ type mapper struct {
 	always []string          // those of them that everybody has
 	lack   []int             // and how many people have none of each
 	ids    map[string]string // stable id → DN
+	known  map[string]string // the same at an earlier read
 }
 
 // lists is what expressions see of a person's groups.
@@ -122,7 +123,7 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 			m.lack[i]++
 		}
 	}
-	p := reconcile.Person{ID: id, DN: e.DN}
+	p := reconcile.Person{ID: id, DN: e.DN, Former: m.listedAs(m.known[id], key)}
 	if bad != nil {
 		p.Problems = append(p.Problems, bad.Error())
 	}
@@ -130,6 +131,12 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 	m.conditions(&p)
 	p.Rules = m.rules.members(m.graph, &m.subject, direct)
 	return p, nil
+}
+
+// listedAs says whether groups list an entry under the DN that it had before it was moved: not every server keeps them in step.
+func (m *mapper) listedAs(before, key string) bool {
+	old, err := dnKey(before)
+	return before != "" && err == nil && old != key && len(m.graph.direct[old]) > 0
 }
 
 // lacking counts the people who have no value of an attribute that one would expect.

@@ -52,6 +52,8 @@ type Request struct {
 	Missing func(people []reconcile.Person) []string
 	// Groups are DNs that were groups of rules at earlier reads, spelled as Directory.Rules had them.
 	Groups []string
+	// Known are the DNs that entries had at an earlier read, by stable id.
+	Known map[string]string
 	// About is a login: its entry is kept for explaining. "" keeps none.
 	About string
 }
@@ -119,6 +121,7 @@ func (s *Source) read(ctx context.Context, sess *session, req Request) (*Result,
 		return nil, err
 	}
 	m := newMapper(&s.cfg, &s.mapping, graph)
+	m.known = req.Known
 	x := &explainer{about: reconcile.KeyOf(req.About), graph: graph}
 	people, err := s.readPeople(ctx, sess, m, watch, x)
 	if err != nil {

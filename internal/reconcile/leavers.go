@@ -54,8 +54,22 @@ func (c *comparison) decidePresent(link *Link, s *subject) {
 			c.leavers[link.ID] = cause
 		}
 	case Disabled, Expired, Missing:
-		c.leave(link, s.State, "")
+		c.leave(link, s.State, "", c.shownEnabled(link, s))
 	}
+}
+
+// shownEnabled is the scope of the last accepted read that showed somebody enabled who is disabled in this one; "" where it may be the
+// group or the attribute that is no longer seen, and not the person who lost it.
+func (c *comparison) shownEnabled(link *Link, s *subject) string {
+	why := c.hidden
+	if s.Former {
+		why = "groups list " + s.DN + " as " + link.DN + "; let them follow"
+	}
+	if _, known := c.Memory.Leavers[link.ID]; known || why == "" {
+		return link.EnabledScope
+	}
+	c.issue(RuleSuspended, "", "whom this read is the first to show as disabled is not deactivated without approval: %s", why)
+	return ""
 }
 
 // decideMissing follows a linked person whom the read did not return. Somebody whose login the read has is never a leaver,
@@ -75,11 +89,12 @@ func (c *comparison) decideMissing(link *Link) {
 	if where.DN != "" {
 		detail = "no longer found by the search; the entry is now " + where.DN + ";"
 	}
-	c.leave(link, Missing, detail)
+	c.leave(link, Missing, detail, link.EnabledScope)
 }
 
-// leave counts one more read that showed the state, and deactivates when that is enough.
-func (c *comparison) leave(link *Link, state State, detail string) {
+// leave counts one more read that showed the state, and deactivates when that is enough. shown is the scope of the last accepted read that
+// showed the opposite.
+func (c *comparison) leave(link *Link, state State, detail, shown string) {
 	key := KeyOf(link.Login)
 	account, ok := c.accounts[key]
 	if !ok || link.Gone || c.duplicates[key] || !c.PPMS.Accounts[account].Active || c.untouchable(key) != "" {
@@ -88,11 +103,6 @@ func (c *comparison) leave(link *Link, state State, detail string) {
 	var before *Cause
 	if known, ok := c.Memory.Leavers[link.ID]; ok {
 		before = &known
-	}
-	shown := link.EnabledScope
-	if state != Missing && before == nil && c.hidden != "" {
-		shown = "" // it may be the group or the attribute that is no longer seen, and not the person who lost it
-		c.issue(RuleSuspended, "", "whom this read is the first to show as disabled is not deactivated without approval: %s", c.hidden)
 	}
 	cause := c.cause(before, state, shown)
 	c.leavers[link.ID] = cause

@@ -211,7 +211,11 @@ func (c *comparison) revokeFrom(s *subject, g *grid, want *wishes, given *given)
 		if c.frozen || g.covered[system] || c.leftRule(grant, system) {
 			continue
 		}
-		cause := c.cause(grant.Unwanted, Enabled, grant.WantedScope)
+		gave := grant.WantedScope
+		if s.Former {
+			gave = "" // it may be the name that changed, and not the membership
+		}
+		cause := c.cause(grant.Unwanted, Enabled, gave)
 		grant.Unwanted = &cause
 		given.lost[i] = grant.Overruled
 		if grant.Overruled || levels[s.account] != grant.Level {

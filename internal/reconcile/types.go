@@ -133,6 +133,7 @@ type Person struct {
 	Login  string              // as the directory spells it; "" if it has none
 	Fields [NumFields][]string // trimmed; the first is the one to send; nil if the directory has none or it is not mapped
 	State  State
+	Former bool     // groups list the entry under a DN that it had before
 	Create bool     // accounts.create holds
 	Rules  []Member // the rules that give this person something
 	// CreateProblem says why accounts.create could not be evaluated; "" if it could. It is of no matter to who has an account.
