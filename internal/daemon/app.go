@@ -172,7 +172,7 @@ func (a *App) source() (*ldapsrc.Source, error) {
 	return ldapsrc.New(directory, a.Config.Mapping(), a.Log)
 }
 
-// instance says which PPMS it is that the program speaks to.
+// instance says which PPMS it is that the program speaks to: on one host each has its path.
 func (a *App) instance() string {
 	if a.rehearsal != nil {
 		return a.rehearsal.url
@@ -181,7 +181,7 @@ func (a *App) instance() string {
 	if err != nil { // the configuration was checked
 		return ""
 	}
-	return strings.ToLower(u.Host) + strings.TrimRight(u.Path, "/")
+	return strings.ToLower(u.Hostname()) + strings.TrimRight(u.Path, "/")
 }
 
 // pumapi says how to reach PPMS. The key is read from its file now, so that each run has the present one.
