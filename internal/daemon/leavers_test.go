@@ -279,7 +279,7 @@ func TestAccountThatIsBackIsAnother(t *testing.T) {
 	for name, after := range map[string]struct {
 		left   bool
 		issues []string
-	}{"present": {false, []string{"identity-mismatch lise"}}, "left": {left: true}} {
+	}{"present": {false, []string{"identity-mismatch lise"}}, "left": {true, []string{"identity-mismatch lise"}}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := settled(t)

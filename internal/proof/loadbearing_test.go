@@ -76,7 +76,7 @@ func supports() []support {
 		{"the second look was made", leavers, `if !known || `, `if !known && ON || `, "TestCompute"},
 		{"the second look did not fail", leavers, `where.Err != "" {`, `where.Err != "" && ON {`, "TestCompute"},
 		{"what decides who is disabled was seen", leavers, `known || why == "" {`, `known || why == "" || !ON {`, "daemon.TestHiddenGroupDisablesNobody"},
-		{"an account that is there again is no leaver's", leavers, "link.Gone || ", "link.Gone && ON || ", "daemon.TestAccountThatIsBackIsAnother"},
+		{"an account that is there again is no leaver's", leavers, "there && link.Gone {", "there && link.Gone && ON {", "daemon.TestAccountThatIsBackIsAnother"},
 		{"whose login is there is no leaver", leavers, "if c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0 {", "if (c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0) && ON {", "TestCompute"},
 		{"a read that shrank confirms nobody", leavers, "if c.frozen {\n\t\treturn", "if c.frozen && ON {\n\t\treturn", "TestCompute"},
 		{"reactivated-by-staff", leavers, "if ours, ok := c.deactivated[key]; ok {", "if ours, ok := c.deactivated[key]; ok && ON {", "TestCompute"},

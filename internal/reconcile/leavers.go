@@ -78,6 +78,13 @@ func (c *comparison) decideMissing(link *Link) {
 	if c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0 {
 		return
 	}
+	if account, there := c.accounts[KeyOf(link.Login)]; there && link.Gone {
+		if a := &c.PPMS.Accounts[account]; a.Active {
+			c.issue(IdentityMismatch, a.Login, "%s, who had an account of this login, is not in the directory to be compared with this one: "+
+				"deactivate it in PPMS if it is theirs; `ppms-syncd unlink %s` says that it is not", link.DN, a.Login)
+		}
+		return
+	}
 	where, known := c.Directory.Lookups[link.ID]
 	if !known || where.Err != "" {
 		if cause, ok := c.Memory.Leavers[link.ID]; ok {
@@ -97,7 +104,7 @@ func (c *comparison) decideMissing(link *Link) {
 func (c *comparison) leave(link *Link, state State, detail, shown string) {
 	key := KeyOf(link.Login)
 	account, ok := c.accounts[key]
-	if !ok || link.Gone || c.duplicates[key] || !c.PPMS.Accounts[account].Active || c.untouchable(key) != "" {
+	if !ok || c.duplicates[key] || !c.PPMS.Accounts[account].Active || c.untouchable(key) != "" {
 		return
 	}
 	var before *Cause
