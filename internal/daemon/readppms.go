@@ -49,6 +49,7 @@ func (r *run) readPPMSChecked(ctx context.Context, directory *ldapsrc.Result) (*
 		return nil, err
 	}
 	side.Accounts, r.fresh = records.accounts(), records.fresh
+	r.changed = changed(side.Accounts, r.known)
 	return side, nil
 }
 

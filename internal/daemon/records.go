@@ -60,6 +60,26 @@ func (a *App) remembered(ctx context.Context, l Ledger) ([]ledger.AccountSeen, e
 	return accounts, err
 }
 
+// changed finds accounts of which neither e-mail nor last name is as it was. What we have written since does not count.
+func changed(accounts []reconcile.Account, remembered []ledger.AccountSeen) map[reconcile.Key]bool {
+	now := make(map[string]*reconcile.Account, len(accounts))
+	for i := range accounts {
+		now[accounts[i].Login] = &accounts[i]
+	}
+	other := map[reconcile.Key]bool{}
+	for i := range remembered {
+		was := &remembered[i]
+		if a := now[was.Login]; a != nil && !was.VerifiedAt.IsZero() && !sameField(a, was, reconcile.Email) && !sameField(a, was, reconcile.Lname) {
+			other[reconcile.KeyOf(a.Login)] = true
+		}
+	}
+	return other
+}
+
+func sameField(a *reconcile.Account, was *ledger.AccountSeen, f reconcile.Field) bool {
+	return reconcile.Same(f, a.Fields[f], was.Fields[f])
+}
+
 // unknown lists the accounts of which nothing is known.
 func (r *records) unknown() []string {
 	return slices.DeleteFunc(slices.Clone(r.logins), func(login string) bool {

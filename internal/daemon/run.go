@@ -19,15 +19,16 @@ import (
 // run is one comparison, and perhaps its writes.
 type run struct {
 	*App
-	source *ldapsrc.Source
-	reader *ppms.Reader
-	writer *ppms.Writer // nil: this run has nothing that could write to PPMS
-	ledger Ledger       // nil: there is none yet, and this run only plans
-	id     int64        // in the ledger; 0 for a plan
-	memory reconcile.Memory
-	known  []ledger.AccountSeen
-	fresh  map[string]bool  // logins whose records were read in this run; the others are as the ledger had them
-	doubts []reconcile.Hold // people with a write in doubt of which PPMS says nothing: left alone in this run
+	source  *ldapsrc.Source
+	reader  *ppms.Reader
+	writer  *ppms.Writer // nil: this run has nothing that could write to PPMS
+	ledger  Ledger       // nil: there is none yet, and this run only plans
+	id      int64        // in the ledger; 0 for a plan
+	memory  reconcile.Memory
+	known   []ledger.AccountSeen
+	changed map[reconcile.Key]bool // accounts that may be somebody else's since the run before
+	fresh   map[string]bool        // logins whose records were read in this run; the others are as the ledger had them
+	doubts  []reconcile.Hold       // people with a write in doubt of which PPMS says nothing: left alone in this run
 
 	file    *reconcile.Plan // apply exactly this plan, if set
 	approve string          // hash that was approved on the command line
@@ -189,7 +190,7 @@ func request(m reconcile.Memory, about string) ldapsrc.Request {
 
 // input is all that a comparison rests on; an undo has no directory.
 func (r *run) input(directory *ldapsrc.Result, side *reconcile.PPMS) reconcile.Input {
-	in := reconcile.Input{Now: r.Now().UTC().Truncate(time.Millisecond), Settings: r.Config.Settings(), PPMS: *side, Memory: r.memory}
+	in := reconcile.Input{Now: r.Now().UTC().Truncate(time.Millisecond), Settings: r.Config.Settings(), PPMS: *side, Memory: r.memory, Changed: r.changed}
 	if directory != nil {
 		in.Directory = directory.Directory
 	}

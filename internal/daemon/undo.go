@@ -110,6 +110,6 @@ func (r *run) systems(side *reconcile.PPMS) []int {
 // inverse computes the plan of an undo.
 func (r *run) inverse(side *reconcile.PPMS) reconcile.Plan {
 	return reconcile.Undo(reconcile.UndoInput{
-		Now: r.Now().UTC().Truncate(time.Millisecond), Run: r.undoes, Journal: r.journal, Settings: r.Config.Settings(), PPMS: *side, Memory: r.memory,
+		Now: r.Now().UTC().Truncate(time.Millisecond), Run: r.undoes, Journal: r.journal, Settings: r.Config.Settings(), PPMS: *side, Memory: r.memory, Changed: r.changed,
 	})
 }

@@ -62,7 +62,7 @@ func supports() []support {
 		{"duplicate-login", identity, "case c.people[s.key] > 1 && !c.chosenByHand(s):", "case c.people[s.key] > 1 && !c.chosenByHand(s) && ON:", "TestCompute"},
 		{"duplicate-account", identity, "if c.duplicates[s.key] {", "if c.duplicates[s.key] && ON {", "TestCompute"},
 		{"identity-mismatch", identity, "if !agree(s.Person, a) {", "if !agree(s.Person, a) && ON {", "TestCompute"},
-		{"an account that is there again must agree", identity, "if link.Gone && !c.isTheirs(s, account) {", "if link.Gone && ON && !c.isTheirs(s, account) {", "daemon.TestAccountThatIsBackIsAnother"},
+		{"an account that is there again must agree", identity, "if c.doubtful(link) && !c.isTheirs(s, account) {", "if c.doubtful(link) && ON && !c.isTheirs(s, account) {", "daemon.TestAccountThatIsBackIsAnother"},
 		{"login-reused", identity, "if other := c.linkedTo[s.key]; other != nil {", "if other := c.linkedTo[s.key]; other != nil && ON {", "TestCompute"},
 		{"renamed: the new account must agree", identity, "\t\tagree(s.Person, &c.PPMS.Accounts[account]) {", "\t\t(agree(s.Person, &c.PPMS.Accounts[account]) || !ON) {", "TestCompute"},
 
@@ -76,7 +76,7 @@ func supports() []support {
 		{"the second look was made", leavers, `if !known || `, `if !known && ON || `, "TestCompute"},
 		{"the second look did not fail", leavers, `where.Err != "" {`, `where.Err != "" && ON {`, "TestCompute"},
 		{"what decides who is disabled was seen", leavers, `known || why == "" {`, `known || why == "" || !ON {`, "daemon.TestHiddenGroupDisablesNobody"},
-		{"an account that is there again is no leaver's", leavers, "there && link.Gone {", "there && link.Gone && ON {", "daemon.TestAccountThatIsBackIsAnother"},
+		{"an account that is there again is no leaver's", leavers, "there && c.doubtful(link) {", "there && c.doubtful(link) && ON {", "daemon.TestAccountThatIsBackIsAnother"},
 		{"whose login is there is no leaver", leavers, "if c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0 {", "if (c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0) && ON {", "TestCompute"},
 		{"a read that shrank confirms nobody", leavers, "if c.frozen {\n\t\treturn", "if c.frozen && ON {\n\t\treturn", "TestCompute"},
 		{"reactivated-by-staff", leavers, "if ours, ok := c.deactivated[key]; ok {", "if ours, ok := c.deactivated[key]; ok && ON {", "TestCompute"},

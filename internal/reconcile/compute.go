@@ -14,6 +14,8 @@ type Input struct {
 	Directory Directory // a complete read
 	PPMS      PPMS
 	Memory    Memory
+	// Changed are accounts whose e-mail and last name both are others than at the read before: they may be somebody else's by now.
+	Changed map[Key]bool
 }
 
 // adminMemory is how long somebody counts as an administrator after getadmins last named them, so that one answer cut short

@@ -104,7 +104,7 @@ func (c *comparison) find(s *subject) bool {
 			"and the next run treats the person as new", s.DN, link.Login)
 		return false
 	}
-	if link.Gone && !c.isTheirs(s, account) {
+	if c.doubtful(link) && !c.isTheirs(s, account) {
 		return false
 	}
 	s.account = account
@@ -148,6 +148,9 @@ func (c *comparison) isTheirs(s *subject, account int32) bool {
 	}
 	return true
 }
+
+// doubtful says whether a linked account may be another than the one that was linked.
+func (c *comparison) doubtful(link *Link) bool { return link.Gone || c.Changed[KeyOf(link.Login)] }
 
 // another says whether PPMS was without an account of this login since it was linked.
 func (c *comparison) another(key Key) bool {

@@ -78,9 +78,9 @@ func (c *comparison) decideMissing(link *Link) {
 	if c.people[KeyOf(link.Login)] > 0 || c.people[link.Key] > 0 {
 		return
 	}
-	if account, there := c.accounts[KeyOf(link.Login)]; there && link.Gone {
+	if account, there := c.accounts[KeyOf(link.Login)]; there && c.doubtful(link) {
 		if a := &c.PPMS.Accounts[account]; a.Active {
-			c.issue(IdentityMismatch, a.Login, "%s, who had an account of this login, is not in the directory to be compared with this one: "+
+			c.issue(IdentityMismatch, a.Login, "%s, to whom an account of this login was linked, is not in the directory to be compared with this one: "+
 				"deactivate it in PPMS if it is theirs; `ppms-syncd unlink %s` says that it is not", link.DN, a.Login)
 		}
 		return

@@ -41,7 +41,7 @@ func (c *comparison) linkedAccounts() map[Key]bool {
 func (c *comparison) observations() Observations {
 	m := &c.Memory
 	if c.frozen {
-		return Observations{Linked: c.goneLinks(nil), Leavers: m.Leavers, Grants: m.Grants, Deactivated: m.Deactivated, Admins: c.admins, Rules: m.Rules, Stuck: m.Stuck}
+		return Observations{Linked: c.goneLinks(), Leavers: m.Leavers, Grants: m.Grants, Deactivated: m.Deactivated, Admins: c.admins, Rules: m.Rules, Stuck: m.Stuck}
 	}
 	moved := map[Key]Key{}
 	for key := range c.moved {
@@ -79,17 +79,19 @@ func (c *comparison) linksToKeep() []Link {
 			links = append(links, next)
 		}
 	}
-	return append(links, c.goneLinks(links)...)
+	return append(links, c.goneLinks()...)
 }
 
-// goneLinks are those whose account PPMS does not have, and those whose account is there again but not known to be the same.
-func (c *comparison) goneLinks(settled []Link) (gone []Link) {
-	known := make(map[string]bool, len(settled))
-	for i := range settled {
-		known[settled[i].ID] = true
+// goneLinks are those whose account PPMS does not have, and those whose account may be another and is not known to be theirs.
+func (c *comparison) goneLinks() (gone []Link) {
+	theirs := map[string]bool{}
+	for i := range c.subjects {
+		if s := &c.subjects[i]; !s.held && c.links[s.ID] != nil && (c.moved[KeyOf(c.links[s.ID].Login)] != "" || c.doubtful(c.links[s.ID])) {
+			theirs[s.ID] = true
+		}
 	}
 	for id, link := range c.links {
-		if _, there := c.accounts[KeyOf(link.Login)]; there && !link.Gone || known[id] {
+		if _, there := c.accounts[KeyOf(link.Login)]; there && !c.doubtful(link) || theirs[id] {
 			continue
 		}
 		next := *link

@@ -15,6 +15,7 @@ type UndoInput struct {
 	Settings Settings // of which the policy decides nothing here
 	PPMS     PPMS     // as it is now
 	Memory   Memory
+	Changed  map[Key]bool // as of [Input]
 }
 
 // Undo plans the inverse of what a run applied, from what each change started from:
@@ -30,7 +31,7 @@ type UndoInput struct {
 // changed since: that is left to them, as the issue not-undone, and the rest goes on. So is what must never be written: the
 // protected, administrators, local accounts, an S, and who is held.
 func Undo(in UndoInput) Plan {
-	c := newComparison(&Input{Now: in.Now, Settings: in.Settings, PPMS: in.PPMS, Memory: in.Memory})
+	c := newComparison(&Input{Now: in.Now, Settings: in.Settings, PPMS: in.PPMS, Memory: in.Memory, Changed: in.Changed})
 	c.issues = nil // of accounts that the run may have nothing to do with
 	u := &undoing{comparison: c, run: in.Run, grid: c.readGrid(), units: c.indexUnits(), emails: c.indexEmails()}
 	for i := range in.Journal {
@@ -119,8 +120,8 @@ func (u *undoing) find(done *Change) (account int32, why string) {
 		why = "nobody in the directory is linked to the account any more, so that it is local"
 	case link != nil && KeyOf(link.Login) != key:
 		why = "the account is somebody else's by now"
-	case u.another(key):
-		why = "PPMS was without such an account since, so that it may be another"
+	case u.doubtful(u.linkedTo[key]):
+		why = "the account was gone or was changed altogether since, so that it may be another"
 	}
 	for _, h := range u.Memory.Holds {
 		if h.Key == key && h.Field == "" {
