@@ -65,7 +65,7 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := reconcile.Input{Now: x.now, Settings: r.Config.Settings(), Directory: x.found.Directory, PPMS: *side, Memory: r.memory}
+	in := reconcile.Input{Now: x.now, Settings: r.Config.Settings(), Directory: x.found.Directory, PPMS: *side, Memory: r.memory, Changed: changed(side.Accounts, r.known)}
 	x.view = reconcile.View(in, login)
 	x.plan, _ = reconcile.Compute(in)
 	x.judge(in.Settings.Guards, r.memory)

@@ -241,7 +241,8 @@ func TestAnotherPPMSOwesUsNothing(t *testing.T) {
 	w.sim = sim
 	w.mu.Unlock()
 	w.configure(func(s *settings) { s.PPMS = strings.Replace(s.PPMS, "/pumapi/", "/other/pumapi/", 1) })
-	w.apply().exits(daemon.ExitOK).issues("account-gone ada", "identity-mismatch lise").
+	plan := w.plan()
+	w.apply(daemon.ApplyOptions{Approve: plan.Hash}).exits(daemon.ExitOK).issues("account-gone ada", "identity-mismatch lise").
 		did("updateuser carl email=carl@example.org", "setright carl 12 A", "setright carl 13 A", "setright emmy 13 A")
 	w.put(group("imaging", uid("ada")))
 	w.apply().exits(daemon.ExitOK).did("setright emmy 13 D") // and nothing of what staff gave

@@ -144,6 +144,15 @@ func (r *run) recall(ctx context.Context) (err error) {
 	if r.ledger == nil {
 		return nil
 	}
+	if err := r.recallMemory(ctx); err != nil {
+		return err
+	}
+	r.known, err = r.remembered(ctx, r.ledger)
+	return err
+}
+
+// recallMemory loads what decides. Of another PPMS than that of the last run nothing is known but whom it may have.
+func (r *run) recallMemory(ctx context.Context) (err error) {
 	if r.memory, err = r.ledger.Memory(ctx, r.Now()); err != nil {
 		return err
 	}
@@ -159,8 +168,7 @@ func (r *run) recall(ctx context.Context) (err error) {
 			r.memory.Links[i].Gone = true
 		}
 	}
-	r.known, err = r.remembered(ctx, r.ledger)
-	return err
+	return nil
 }
 
 func (r *run) readDirectory(ctx context.Context) (*ldapsrc.Result, error) {
@@ -234,13 +242,8 @@ func (r *run) acceptApproval(ctx context.Context, plan *reconcile.Plan) error {
 	if err := r.ledger.Approve(ctx, *approved, r.actor(), r.Now(), r.Now().Add(DefaultApproval)); err != nil {
 		return err
 	}
-	memory, err := r.ledger.Memory(ctx, r.Now())
-	if err != nil {
-		return err
-	}
-	memory.Holds = append(memory.Holds, r.doubts...)
-	r.memory, r.file = memory, approved
-	return nil
+	r.file = approved
+	return r.recallMemory(ctx)
 }
 
 // logGuards makes a trip visible to whoever watches the log, with its numbers.
