@@ -123,7 +123,7 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 			m.lack[i]++
 		}
 	}
-	p := reconcile.Person{ID: id, DN: e.DN, Former: m.listedAs(m.known[id], key)}
+	p := reconcile.Person{ID: id, DN: e.DN, Former: m.former(m.known[id], e.DN, key)}
 	if bad != nil {
 		p.Problems = append(p.Problems, bad.Error())
 	}
@@ -133,10 +133,13 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 	return p, nil
 }
 
-// listedAs says whether groups list an entry under the DN that it had before it was moved: not every server keeps them in step.
-func (m *mapper) listedAs(before, key string) bool {
+// former says whether groups list an entry under the DN that it had before it was moved: not every server keeps them in step.
+func (m *mapper) former(before, now, key string) bool {
+	if before == "" || before == now {
+		return false
+	}
 	old, err := dnKey(before)
-	return before != "" && err == nil && old != key && len(m.graph.direct[old]) > 0
+	return err == nil && old != key && len(m.graph.direct[old]) > 0
 }
 
 // lacking counts the people who have no value of an attribute that one would expect.
