@@ -148,6 +148,22 @@ func TestAmbiguousGroupSuspendsTheRule(t *testing.T) {
 	w.plan().has().says(reconcile.RuleSuspended, "fits 2 groups")
 }
 
+// Another group that takes the name of a rule's group takes nothing from its people: nobody saw them leave.
+func TestAnotherGroupOfTheName(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	other := group("confocal-users", uid("carl"))
+	other.DN = "cn=confocal-users,ou=new," + groupBase
+	w.remove(cn("confocal-users"))
+	w.put(folder("ou=new,"+groupBase, "organizationalUnit", "ou"), other)
+	w.apply().exits(daemon.ExitHeld).did().issues("needs-approval ada", "needs-approval ada", "needs-approval emmy", "needs-approval emmy")
+	w.apply().exits(daemon.ExitHeld).did()
+	// Those whom it has may leave it as ever, and those whom it gets are asked about no more.
+	other.Attrs["member"] = []string{uid("ada"), uid("emmy"), uid("lise")}
+	w.put(other)
+	w.apply().exits(daemon.ExitOK).did("setright lise 12 A", "setright lise 13 A", "setright carl 12 N", "setright carl 13 D").issues()
+}
+
 func TestMemberThatCannotBeUnderstoodSuspendsTheRule(t *testing.T) {
 	t.Parallel()
 	w := settled(t)

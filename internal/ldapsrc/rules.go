@@ -27,6 +27,7 @@ type reached struct {
 type ruleRead struct {
 	suspect string
 	dn      string // of the person for whom its condition failed; the first by DN, so that order does not matter
+	root    string // DN of its group; "" for a condition
 	groups  []int  // that it reaches, or that its condition names
 }
 
@@ -45,7 +46,7 @@ func newRuleBook(sources []RuleSource, g *groupGraph) *ruleBook {
 		}
 		below := g.below(root)
 		b.reads[i].suspect = g.badBelow(below)
-		b.reads[i].groups = slices.Sorted(maps.Keys(below))
+		b.reads[i].root, b.reads[i].groups = g.groups[root].key, slices.Sorted(maps.Keys(below))
 		for at, p := range below {
 			b.reach[at] = append(b.reach[at], reached{i, p, g.pathNames(p)})
 		}
@@ -94,7 +95,7 @@ func (b *ruleBook) result(g *groupGraph, known []string) []reconcile.RuleRead {
 	out := make([]reconcile.RuleRead, len(b.reads))
 	for i, r := range b.reads {
 		out[i] = g.found(r.groups, known)
-		out[i].Suspect = r.suspect
+		out[i].Suspect, out[i].Root = r.suspect, r.root
 	}
 	return out
 }

@@ -212,7 +212,7 @@ func (c *comparison) revokeFrom(s *subject, g *grid, want *wishes, given *given)
 			continue
 		}
 		gave := grant.WantedScope
-		if s.Former {
+		if s.Former || c.anotherGroup(grant.System) {
 			gave = "" // it may be the name that changed, and not the membership
 		}
 		cause := c.cause(grant.Unwanted, Enabled, gave)

@@ -14,6 +14,7 @@ type ruleState struct {
 	systems   []int32
 	spelling  string // of its selectors
 	seen      []int  // ids of all systems that these selectors have matched, now or before
+	another   bool   // its group is another than at the last accepted read
 }
 
 // grid holds the rights of all accounts on all systems that were read, by dense indices: one byte each, so that a facility
@@ -72,6 +73,9 @@ func (c *comparison) resolveRules(g *grid) {
 		}
 		if r.suspended == "" {
 			r.suspended = c.lostGroup(i, before)
+		}
+		if i < len(c.Directory.Rules) && c.Directory.Rules[i].Root != "" && len(before.Groups) > 0 {
+			r.another = !slices.Contains(before.Groups, c.Directory.Rules[i].Root)
 		}
 		if r.suspended != "" {
 			c.issue(RuleSuspended, "", "rule %s gives and takes nothing: %s", r.Name, r.suspended)
@@ -186,6 +190,12 @@ func (c *comparison) leftRule(grant *Grant, system int32) bool {
 		}
 	}
 	return false
+}
+
+// anotherGroup says whether one of the rules on a system has a group that is another than before, which took its name: then nobody has
+// seen anybody leave it.
+func (c *comparison) anotherGroup(system int) bool {
+	return slices.ContainsFunc(c.rules, func(r ruleState) bool { return r.another && slices.Contains(r.seen, system) })
 }
 
 // reportUnmatchedSystems names the systems that a rule lost by a change in PPMS and on which rights that we gave stay.

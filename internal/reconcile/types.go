@@ -168,6 +168,8 @@ type RuleRead struct {
 	// Suspect is why the membership of the rule cannot be trusted: group not found, name fits several, a member that could
 	// not be understood, a condition that failed. "" if it can.
 	Suspect string
+	// Root is the DN of the rule's group, normalised; "" for a condition.
+	Root string
 	// Groups are the DNs of the rule's group, or of those that its condition names, and of all nested ones that list somebody,
 	// normalised and sorted. The attributes of a condition are among them, with the AttributeMark before their name.
 	Groups []string
