@@ -286,3 +286,22 @@ func TestSystemChangedInPPMSKeepsItsRights(t *testing.T) {
 			says(reconcile.SystemUnmatched, "system 13 (STED) was changed in PPMS")
 	})
 }
+
+// A field that an expression takes from groups is left alone while one of them is not seen.
+func TestHiddenGroupChangesNoField(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]ldaptest.Do{"hidden": ldaptest.Hide(cn("imaging")), "without members": ldaptest.Withhold(cn("imaging"), "member")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := settled(t, func(s *settings) {
+				s.Rights, s.Authoritative, s.Login = "[]", "[affiliation]", `uid, affiliation: {cel: "'confocal-users' in groups ? 'inside' : 'outside'"}`
+			})
+			w.dir.SetFaults(ldaptest.Fault{Base: groupBase, Do: do})
+			w.apply().exits(daemon.ExitOK).did().issues("rule-suspended").says(reconcile.RuleSuspended, "affiliation is left alone", cn("imaging"))
+			w.days(2)
+			w.dir.SetFaults()
+			w.put(group("imaging", uid("ada")))
+			w.apply().exits(daemon.ExitOK).did("updateuser emmy affiliation=outside").issues()
+		})
+	}
+}

@@ -141,6 +141,11 @@ func (s *Source) read(ctx context.Context, sess *session, req Request) (*Result,
 			m.seen(rule.When.expr.attributes, len(people), &r.Directory.Rules[i])
 		}
 	}
+	for f, v := range s.mapping.Fields {
+		if v.expr != nil {
+			r.Directory.Fields[f] = graph.found(graph.named(v.expr.groups), req.Groups)
+		}
+	}
 	if d := s.cfg.Users.Disabled; d != nil {
 		r.Directory.Disabling = graph.found(graph.named(d.expr.groups), req.Groups)
 		m.seen(d.expr.attributes, len(people), &r.Directory.Disabling)

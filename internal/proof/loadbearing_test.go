@@ -68,6 +68,7 @@ func supports() []support {
 
 		{"incomplete: what a new account needs", accounts, "if len(lacking) > 0 {", "if len(lacking) > 0 && ON {", "TestCompute"},
 		{"unknown-unit", accounts, "if !ok {\n\t\t\tc.issue(UnknownUnit", "if !ok && ON {\n\t\t\tc.issue(UnknownUnit", "TestCompute"},
+		{"a field of groups that are not seen is left alone", accounts, "|| c.unseen[f] || ", "|| c.unseen[f] && ON || ", "daemon.TestHiddenGroupChangesNoField"},
 		{"email-taken", accounts, `holder != "" {`, `holder != "" && ON {`, "TestCompute"},
 		{"inactive-by-staff", accounts, "if !ok || ours.Overruled {", "if !ok && ON || ours.Overruled {", "TestCompute"},
 

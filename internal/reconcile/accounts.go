@@ -52,7 +52,7 @@ func (c *comparison) decideNew(s *subject, units map[string]string, emails email
 	complete := true
 	for f := range Field(NumFields) {
 		value := tidy(first(s.Fields[f]))
-		if value == "" {
+		if value == "" || c.unseen[f] {
 			if mandatory(f) {
 				lacking = append(lacking, f.String())
 			}
@@ -92,7 +92,7 @@ func (c *comparison) decideFields(s *subject, units map[string]string, emails em
 	a := c.accountOf(s)
 	var fields map[string]Value
 	for f := range Field(NumFields) {
-		if !c.Settings.Authoritative[f] || !differs(f, a.Fields[f], s.Fields[f]) {
+		if !c.Settings.Authoritative[f] || c.unseen[f] || !differs(f, a.Fields[f], s.Fields[f]) {
 			continue
 		}
 		to, ok := c.acceptable(s, a.Login, f, tidy(s.Fields[f][0]), units, emails)

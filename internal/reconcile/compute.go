@@ -54,7 +54,8 @@ type comparison struct {
 
 	newLinks    []Link
 	leavers     map[string]Cause
-	hidden      string // why what decides who is disabled may not all have been seen
+	unseen      [NumFields]bool // fields that are made of groups not all of which were seen
+	hidden      string          // why what decides who is disabled may not all have been seen
 	grants      []Grant
 	deactivated map[Key]Deactivation
 	rules       []ruleState
@@ -104,6 +105,12 @@ func newComparison(in *Input) *comparison {
 	}
 	for _, login := range in.PPMS.Admins {
 		c.admins[KeyOf(login)] = in.Now
+	}
+	for f := range Field(NumFields) {
+		if lost := c.Directory.Fields[f].lost(c.Memory.Rules[madeOfGroups(f)]); lost != "" {
+			c.unseen[f] = true
+			c.issue(RuleSuspended, "", "%s is left alone: %s", f, lost)
+		}
 	}
 	c.indexAccounts()
 	c.indexPeople()

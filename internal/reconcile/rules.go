@@ -222,13 +222,25 @@ func (c *comparison) reportUnmatchedSystems(g *grid) {
 	}
 }
 
-// disabling is under which name the memory of rules has the groups that decide who is disabled. No rule has it.
+// disabling is under which name the memory of rules has the groups that decide who is disabled, and madeOfGroups those of a field. No
+// rule has these.
 const disabling = ""
+
+func madeOfGroups(f Field) string { return "\t" + f.String() }
 
 func (c *comparison) ruleMemory() map[string]RuleMemory {
 	rules := make(map[string]RuleMemory, len(c.rules)+1)
 	if groups := c.Directory.Disabling.Groups; len(groups) > 0 {
 		rules[disabling] = RuleMemory{Groups: groups}
+	}
+	for f := range Field(NumFields) {
+		groups := c.Directory.Fields[f].Groups
+		if c.unseen[f] {
+			groups = c.Memory.Rules[madeOfGroups(f)].Groups
+		}
+		if len(groups) > 0 {
+			rules[madeOfGroups(f)] = RuleMemory{Groups: groups}
+		}
 	}
 	for i := range c.rules {
 		r := &c.rules[i]

@@ -154,6 +154,8 @@ type Directory struct {
 	Groups  int               // how many entries the group search returned
 	Rules   []RuleRead        // one for each of Settings.Rules
 	Lookups map[string]Lookup // the second look at the missing, by stable id
+	// Fields is what the read found of the groups from which an expression makes a field.
+	Fields [NumFields]RuleRead
 	// Disabling is what the read found of the groups and attributes by which an expression decides who is disabled.
 	Disabling RuleRead
 	// Doubts are expressions that name groups which are not as they should be. What they decide is left alone in this read.
