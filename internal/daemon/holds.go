@@ -27,25 +27,39 @@ func (a *App) Hold(ctx context.Context, login, reason string) error {
 	if reason = strings.TrimSpace(reason); reason == "" {
 		reason = "held by " + a.actor().User
 	}
-	hold := reconcile.Hold{Key: reconcile.KeyOf(login), Reason: reason}
 	l, err := a.openLedger(ctx)
 	if err != nil {
 		return err
 	}
-	logins, err := knownLogins(ctx, l)
+	login, known, err := accountOf(ctx, l, login)
 	if err == nil {
-		err = l.Hold(ctx, []reconcile.Hold{hold}, a.actor(), a.Now())
+		err = l.Hold(ctx, []reconcile.Hold{{Key: reconcile.KeyOf(login), Reason: reason}}, a.actor(), a.Now())
 	}
 	if err = errors.Join(err, l.Close()); err != nil {
 		return err
 	}
-	known := slices.ContainsFunc(logins, func(other string) bool { return reconcile.KeyOf(other) == hold.Key })
 	p := &printer{out: a.Out, colour: a.Colour}
 	p.printf("%s is left alone from the next run on, until `ppms-syncd release %[1]s`.\n", harmless(login))
 	if !known {
 		p.printf("No run has seen such an account in PPMS: if the login is right, none is made.\n")
 	}
 	return p.err
+}
+
+// accountOf is the login of a person's account, whose entry may have another one, and whether the ledger knows it.
+func accountOf(ctx context.Context, l Ledger, login string) (account string, known bool, err error) {
+	key := reconcile.KeyOf(login)
+	logins, err := knownLogins(ctx, l)
+	if err != nil || slices.ContainsFunc(logins, func(other string) bool { return reconcile.KeyOf(other) == key }) {
+		return login, err == nil, err
+	}
+	memory, err := l.Memory(ctx, time.Time{})
+	for i := range memory.Links {
+		if memory.Links[i].Key == key {
+			return memory.Links[i].Login, true, err
+		}
+	}
+	return login, false, err
 }
 
 // knownLogins are those of all accounts that the ledger has seen or linked.
@@ -69,7 +83,15 @@ func knownLogins(ctx context.Context, l Ledger) ([]string, error) {
 func (a *App) Release(ctx context.Context, login string) error {
 	login = strings.TrimSpace(login)
 	return a.release(ctx, login, func(l Ledger) ([]reconcile.Hold, error) {
-		return l.Release(ctx, reconcile.KeyOf(login), a.actor(), a.Now())
+		gone, err := l.Release(ctx, reconcile.KeyOf(login), a.actor(), a.Now())
+		if err != nil || len(gone) > 0 {
+			return gone, err
+		}
+		account, _, err := accountOf(ctx, l, login)
+		if err != nil {
+			return nil, err
+		}
+		return l.Release(ctx, reconcile.KeyOf(account), a.actor(), a.Now())
 	})
 }
 

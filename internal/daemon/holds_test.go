@@ -61,7 +61,6 @@ func TestHeldPersonIsLeftAloneUntilReleased(t *testing.T) {
 	fails(t, w.app.ReleaseRun(t.Context(), 1), "nothing is held of run 1")
 }
 
-// What is held follows an account that PPMS renamed.
 // Whom the first run shall leave alone must be held before it.
 func TestHoldBeforeTheFirstRun(t *testing.T) {
 	t.Parallel()
@@ -73,6 +72,23 @@ func TestHoldBeforeTheFirstRun(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did(without(without(firstRun(), "carl"), "ada")...).issues("held ada", "held carl")
 }
 
+// Who is linked to an account of another login is held by either.
+func TestHoldByTheLoginOfTheEntry(t *testing.T) {
+	t.Parallel()
+	w := renamed(t)
+	must(t, w.app.Link(t.Context(), "emmy", uid("ehilbert")))
+	w.text()
+	w.apply().exits(daemon.ExitOK).did("updateuser emmy lname=Hilbert")
+	w.set(uid("ehilbert"), "telephoneNumber", "+41 1")
+	must(t, w.app.Hold(t.Context(), "ehilbert", "on leave"))
+	expect(t, w.text(), "emmy is left alone")
+	w.apply().exits(daemon.ExitOK).did().issues("held emmy")
+	must(t, w.app.Release(t.Context(), "ehilbert"))
+	w.text()
+	w.apply().exits(daemon.ExitOK).did("updateuser emmy phone=+41 1")
+}
+
+// What is held follows an account that PPMS renamed.
 func TestHoldFollowsARenamedAccount(t *testing.T) {
 	t.Parallel()
 	w := renamed(t)
