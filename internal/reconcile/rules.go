@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,11 +72,10 @@ func (c *comparison) resolveRules(g *grid) {
 		if known && before.Selectors == r.spelling {
 			r.seen = union(r.seen, before.Systems)
 		}
-		if r.suspended == "" {
-			r.suspended = c.lostGroup(i, before)
-		}
-		if i < len(c.Directory.Rules) && c.Directory.Rules[i].Root != "" && len(before.Groups) > 0 {
-			r.another = !slices.Contains(before.Groups, c.Directory.Rules[i].Root)
+		if i < len(c.Directory.Rules) {
+			read := &c.Directory.Rules[i]
+			r.suspended = cmp.Or(r.suspended, read.lost(before))
+			r.another = read.replaced(before)
 		}
 		if r.suspended != "" {
 			c.issue(RuleSuspended, "", "rule %s gives and takes nothing: %s", r.Name, r.suspended)
@@ -89,15 +89,13 @@ func (c *comparison) resolveRules(g *grid) {
 	}
 }
 
-// lostGroup finds a group that gave people to the rule and is still named, as a member or by a condition, but was not read this time, or
-// lists nobody any more: the reader may have lost the right to see it.
-func (c *comparison) lostGroup(rule int, before RuleMemory) string {
-	if rule >= len(c.Directory.Rules) {
-		return ""
-	}
-	return c.Directory.Rules[rule].lost(before)
+// replaced says whether the rule's group is another than before.
+func (r *RuleRead) replaced(before RuleMemory) bool {
+	return r.Root != "" && len(before.Groups) > 0 && !slices.Contains(before.Groups, r.Root)
 }
 
+// lost finds a group that gave people to the rule and is still named, as a member or by a condition, but was not read this time, or
+// lists nobody any more: the reader may have lost the right to see it.
 func (r *RuleRead) lost(before RuleMemory) string {
 	for _, dn := range r.Empty {
 		if !slices.Contains(before.Groups, dn) {
