@@ -54,7 +54,7 @@ func ppmsFaults() []faultCase {
 		{name: "bytes that are no text", strike: sim("getgroups:garbage"), says: []string{"getgroups"}},
 		{name: "status 500", strike: sim("getgroups:status=500"), says: []string{"500 Internal Server Error"}},
 		{name: "redirect to another host", strike: sim("getadmins:redirect"), says: []string{"redirect is not followed"}},
-		{name: "nobody listens", strike: func(w *world) { w.configure(func(s *settings) { s.PPMS = "http://127.0.0.1:1/pumapi/" }) }, says: []string{"cannot connect", "connection refused"}},
+		{name: "nobody listens", strike: func(w *world) { w.configure(func(s *settings) { s.PPMS = "http://127.0.0.1:1/pumapi/" }) }, says: []string{"cannot connect", "connection refused", "check ppms.url"}},
 	}
 }
 

@@ -2,11 +2,11 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/reconcile"
@@ -60,20 +60,49 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 		}
 	}
 	p.table([]string{"run", "started", "mode", "policy", "result", "changes", "plan", "by", "error"}, rows)
+	memory, err := l.Memory(ctx, a.Now())
+	if err != nil {
+		return err
+	}
 	if runs[0].Result == ledger.Held {
 		plan, found, err := l.HeldPlan(ctx, runs[0].PlanHash)
 		if err != nil {
 			return err
 		}
 		if found {
-			p.printf("\nThe last run was held (%s). When you have looked at it: ppms-syncd approve %s\n", tripped(&plan), shortHash(plan.Hash))
+			p.printf("\nThe last run was held (%s). %s\n", tripped(&plan), howToGoOn(&plan, memory.Approved))
 		}
 	}
-	memory, err := l.Memory(ctx, a.Now())
 	if n := len(memory.Held()); n > 0 {
 		p.printf("\n%s; ppms-syncd history --holds tells what and how to end it.\n", count(n, "thing is held", "things are held"))
 	}
-	return errors.Join(err, p.err)
+	return p.err
+}
+
+// howToGoOn says what to do about the plan of the last run, which was held.
+func howToGoOn(plan *reconcile.Plan, approved map[string]time.Time) string {
+	until := time.Time{}
+	for i := range plan.Changes {
+		end, ok := approved[plan.Changes[i].ID()]
+		if !ok {
+			until = time.Time{}
+			break
+		}
+		if until.IsZero() || end.Before(until) {
+			until = end
+		}
+	}
+	switch {
+	case plan.Tripped(reconcile.MinPeople):
+		return "If the directory really has so few people, lower guards.min_people."
+	case !until.IsZero() && plan.Undoes != 0:
+		return fmt.Sprintf("It is approved until %s: ppms-syncd apply FILE, with the file of that plan, writes it.", clock(until))
+	case plan.Undoes != 0:
+		return fmt.Sprintf("When you have looked at it: ppms-syncd apply FILE --approve %s, with the file of that plan.", shortHash(plan.Hash))
+	case !until.IsZero():
+		return fmt.Sprintf("It is approved until %s: the next run writes what it plans again unchanged.", clock(until))
+	}
+	return "When you have looked at it: ppms-syncd approve " + shortHash(plan.Hash)
 }
 
 func tripped(plan *reconcile.Plan) string {
@@ -144,8 +173,11 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 		}{runsJSON([]ledger.Run{r})[0], entriesJSON(all)})
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
-	p.printf("Run %d: %s, policy %s, started %s by %s@%s with version %s: %s", r.ID, modeWord(&r), r.Policy, clock(r.Started), r.Actor.User,
-		r.Actor.Host, r.Actor.Version, resultWord(&r))
+	p.printf("Run %d: %s", r.ID, modeWord(&r))
+	if r.Policy != "" { // the toolbox needs none
+		p.printf(", policy %s", r.Policy)
+	}
+	p.printf(", started %s by %s@%s with version %s: %s", clock(r.Started), r.Actor.User, r.Actor.Host, r.Actor.Version, resultWord(&r))
 	if r.Error != "" {
 		p.printf(" (%s)", harmless(r.Error))
 	}

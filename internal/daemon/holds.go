@@ -104,7 +104,11 @@ func (a *App) ReleaseRun(ctx context.Context, run int64) error {
 
 func (a *App) release(ctx context.Context, what string, release func(Ledger) ([]reconcile.Hold, error)) error {
 	var gone []reconcile.Hold
+	var seen ledger.View
 	if err := a.withLedger(ctx, func(l Ledger) (err error) {
+		if seen, _, err = l.View(ctx); err != nil {
+			return err
+		}
 		gone, err = release(l)
 		return err
 	}); err != nil {
@@ -115,7 +119,7 @@ func (a *App) release(ctx context.Context, what string, release func(Ledger) ([]
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
 	p.printf("Released: %s. The next run decides on them again.\n", count(len(gone), "hold", "holds"))
-	p.holds(gone, ledger.View{})
+	p.holds(gone, seen)
 	return p.err
 }
 

@@ -73,6 +73,8 @@ func loadPlan(path, configHash string, now time.Time) (*reconcile.Plan, error) {
 		return nil, fmt.Errorf("%s is no plan: something follows after its end", path)
 	}
 	switch age := now.Sub(plan.CreatedAt); {
+	case plan.Version == 0:
+		return nil, fmt.Errorf("%s is no plan; make one with `ppms-syncd plan -o FILE`", path)
 	case plan.Version != 1:
 		return nil, fmt.Errorf("%s has version %d, and this program knows version 1 only", path, plan.Version)
 	case plan.Hash != reconcile.PlanHash(plan.Policy, plan.Changes):

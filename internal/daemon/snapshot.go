@@ -15,7 +15,7 @@ import (
 
 // SnapshotOptions say where a snapshot goes and whether people can be known in it.
 type SnapshotOptions struct {
-	File         string // "" prints it
+	File         string // "" or [Stdout] prints it
 	Pseudonymise bool
 }
 
@@ -36,7 +36,7 @@ func (b *Toolbox) Snapshot(ctx context.Context, o SnapshotOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.File == "" {
+	if o.File == "" || o.File == Stdout {
 		_, err = b.Out.Write(data)
 		return err
 	}

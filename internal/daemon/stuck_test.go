@@ -83,7 +83,7 @@ func TestWhatDoesNotStickIsTriedAgain(t *testing.T) {
 		"somebody releases it": {func(t *testing.T, w *world) {
 			t.Helper()
 			must(t, w.app.Release(t.Context(), "lise"))
-			expect(t, w.text(), "Released: 1 hold", "right on system 21")
+			expect(t, w.text(), "Released: 1 hold", "right on Titan Krios (21)")
 		}, []string{l}},
 		"the directory changes and changes back": {func(_ *testing.T, w *world) {
 			em := w.entry(cn("em-users"))

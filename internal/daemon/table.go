@@ -162,8 +162,11 @@ func (p *printer) changes(changes []reconcile.Change, prefix string) {
 }
 
 func outcome(c *reconcile.Change) string {
-	if c.Detail == "" {
+	switch {
+	case c.Detail == "":
 		return string(c.Outcome)
+	case c.Outcome == reconcile.HeldBack:
+		return c.Detail // which begins with that word
 	}
 	return string(c.Outcome) + ": " + c.Detail
 }
@@ -221,30 +224,43 @@ func (p *printer) verdict(r *Report, saved string) {
 	if r.DryRun {
 		p.printf("%s\n", p.paint(text.FgYellow, "dry_run is set in the configuration: this is a plan, and nothing was written."))
 	}
-	s := r.Summary
-	switch {
-	case len(r.Changes) == 0 && r.Holds():
-		p.printf("There is nothing to write, but a guard doubts the read. Plan %s\n", r.Hash)
-		p.next(r, saved)
-		return
-	case len(r.Changes) == 0 && r.Undoes != 0:
-		p.printf("Nothing of run %d is left to undo.\n", r.Undoes)
-		return
-	case len(r.Changes) == 0 && len(r.Issues) == 0:
-		p.printf("%s\n", p.paint(text.FgGreen, "In sync: nothing to do."))
-		return
-	case len(r.Changes) == 0:
-		p.printf("In sync but for %s: nothing to do.\n", count(s.Issues, "issue", "issues"))
+	if len(r.Changes) == 0 {
+		p.nothing(r, saved)
 		return
 	}
+	s := r.Summary
 	p.printf("%s: %d newuser, %d updateuser (%d of them deactivations), %d setright (%d of them revocations); %s.\n",
 		count(len(r.Changes), "change", "changes"), s.NewUser, s.UpdateUser, s.Deactivations, s.SetRight, s.Revocations, count(s.Issues, "issue", "issues"))
+	p.hash(r, saved)
+	p.next(r, saved)
+}
+
+// nothing says why a plan has no changes.
+func (p *printer) nothing(r *Report, saved string) {
+	switch {
+	case r.Holds():
+		p.printf("There is nothing to write, but a guard doubts the read. ")
+		p.hash(r, saved)
+		p.next(r, saved)
+		return
+	case r.Undoes != 0:
+		p.printf("Nothing of run %d is left to undo.\n", r.Undoes)
+	case len(r.Issues) == 0:
+		p.printf("%s\n", p.paint(text.FgGreen, "In sync: nothing to do."))
+	default:
+		p.printf("In sync but for %s: nothing to do.\n", count(r.Summary.Issues, "issue", "issues"))
+	}
+	if saved != "" {
+		p.hash(r, saved)
+	}
+}
+
+func (p *printer) hash(r *Report, saved string) {
 	p.printf("Plan %s", r.Hash)
 	if saved != "" {
 		p.printf(", saved to %s", saved)
 	}
 	p.printf("\n")
-	p.next(r, saved)
 }
 
 func (p *printer) next(r *Report, saved string) {
@@ -286,7 +302,7 @@ func howToApprove(r *Report, saved string, held int) string {
 	case r.Run != 0:
 		return fmt.Sprintf("When you have looked at what is held: ppms-syncd approve %s, and the next run does it.", hash)
 	case saved != "":
-		return fmt.Sprintf("%s would be held. When you have looked at them: ppms-syncd apply %s --approve %s", count(held, "change", "changes"), saved, hash)
+		return fmt.Sprintf("%s would be held. When you have looked at it: ppms-syncd apply %s --approve %s", count(held, "change", "changes"), saved, hash)
 	}
 	return fmt.Sprintf("%s would be held. Save the plan with -o FILE, look at it, then: ppms-syncd apply FILE --approve %s",
 		count(held, "change", "changes"), hash)

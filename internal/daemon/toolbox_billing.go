@@ -127,7 +127,10 @@ func (b *Toolbox) Services(ctx context.Context, facility int) error {
 			return err
 		}
 	}
-	s := &sheet{none: "No services, or no core facility of that number."}
+	s := &sheet{none: "No services."}
+	if facility != 0 {
+		s.none = "No services, or no core facility of that number."
+	}
 	for _, of := range facilities(facility, systems) {
 		t, err := b.reader.Services(ctx, of)
 		if err != nil {

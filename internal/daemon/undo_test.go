@@ -67,7 +67,7 @@ func TestUndoOfARun(t *testing.T) {
 	w.text()
 	w.apply().exits(daemon.ExitOK).did("setright emmy 12 A", "setright emmy 13 A")
 	must(t, w.app.ReleaseRun(t.Context(), 1))
-	expect(t, w.text(), "Released: 7 holds", "right on system 21")
+	expect(t, w.text(), "Released: 7 holds", "right on Titan Krios (21)")
 	w.apply().exits(daemon.ExitOK).did("updateuser ada active=true", "updateuser carl email=carl@example.org",
 		"setright carl 12 A", "setright carl 13 A", "setright lise 21 N")
 	w.apply().exits(daemon.ExitOK).did("setright ada 12 A", "setright ada 13 A") // active again

@@ -139,8 +139,8 @@ func refuseToForget(ctx context.Context, tx *sql.Tx, key reconcile.Key) error {
 	}
 	switch {
 	case held > 0:
-		return plain("%d things are held for %s, and to forget them would let the next run do what they keep it from: "+
-			"`ppms-syncd release %[2]s` first, if that is right", held, key)
+		return plain("there are holds on %s (%d), and to forget them would let the next run do what they keep it from: "+
+			"`ppms-syncd release %[1]s` first, if that is right", key, held)
 	case doubts > 0:
 		return plain("of %d writes to %s nobody knows yet whether they happened: `ppms-syncd apply` settles them first", doubts, key)
 	}

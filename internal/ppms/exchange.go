@@ -82,8 +82,11 @@ func (r *Reader) exchange(parent context.Context, client *http.Client, c call) (
 		err = wireError(ctx, err)
 		return "", &fault{kind: Lost, what: "no answer: " + err.Error(), err: err}
 	case err != nil: // nothing was sent that the words of this error could repeat
-		err = causeOf(ctx, err)
-		return "", &fault{kind: NotSent, what: "cannot connect: " + err.Error(), err: err}
+		what := "cannot connect: "
+		if err = causeOf(ctx, err); ctx.Err() != nil {
+			return "", &fault{kind: NotSent, what: what + err.Error(), err: err}
+		}
+		return "", &fault{kind: NotSent, what: what + err.Error() + "; check ppms.url, and whether this host reaches it", err: err}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.TLS != nil { // verified, or there would be no answer

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -78,7 +79,7 @@ func (c *Change) words() string {
 	case c.Fields[ActiveField].To == "false":
 		return "the account, deactivated"
 	}
-	return fmt.Sprintf("%v, changed", slices.Sorted(maps.Keys(c.Fields)))
+	return strings.Join(slices.Sorted(maps.Keys(c.Fields)), ", ") + ", changed"
 }
 
 func (u *undoing) invert(done *Change) {
