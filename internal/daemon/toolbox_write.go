@@ -72,7 +72,7 @@ func (a *App) confirm(what string, o WriteOptions) error {
 	case Yes:
 		return nil
 	case Nobody:
-		return usage("nothing was written: there is no terminal to ask on; give --yes")
+		return usage("nothing was written: nobody is there to ask; give --yes")
 	case No:
 	}
 	return errors.New("nothing was written")
@@ -220,11 +220,15 @@ func (m *manual) knownUnit(ctx context.Context, unit string) error {
 }
 
 // freeAddress asks those who had the address when the ledger saw them last, those of that last name, and who is new since. PUMAPI has
-// no way to ask for the address itself, so that without a ledger nothing is known.
+// no way to ask for the address itself, so that before a run has filled the ledger nothing is known.
 func (m *manual) freeAddress(ctx context.Context, logins []string, email, lname string) error {
 	remembered, err := m.remembered(ctx, m.ledger)
-	if err != nil || len(remembered) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(remembered) == 0 {
+		m.Log.Warn("the address was compared with nobody's: no run has read PPMS with this ledger; ppms-syncd ppms emails lists them")
+		return nil
 	}
 	seen := make(map[string]bool, len(remembered))
 	for i := range remembered {
@@ -277,7 +281,7 @@ func (a *App) CreateGroup(ctx context.Context, o GroupOptions) error {
 				c.Fields[name] = reconcile.Value{To: value}
 			}
 		}
-		return m.do(ctx, o.WriteOptions, "New group "+o.Unitlogin+": "+fieldsWord(c.Fields), c, m.newGroup)
+		return m.do(ctx, o.WriteOptions, strings.TrimSuffix("New group "+o.Unitlogin+": "+fieldsWord(c.Fields), ": "), c, m.newGroup)
 	})
 }
 
