@@ -256,8 +256,8 @@ func (x *explanation) next(p *printer) {
 	}
 	if cause := x.view.Leaver; cause != nil {
 		end := x.config.Config.Settings().Leavers.End(*cause)
-		say("%s since %s, seen in %d complete reads; to be deactivated (policy sync) from %s on, after %d reads", cause.State,
-			clock(cause.Since), cause.Reads, clock(end), x.config.Config.Leavers.Confirmations)
+		say("%s since %s, seen in %s; to be deactivated (policy sync) from %s on, after %d reads", cause.State,
+			clock(cause.Since), count(cause.Reads, "complete read", "complete reads"), clock(end), x.config.Config.Leavers.Confirmations)
 	}
 	if reason := x.idle(); !said && reason != "" {
 		say("%s", reason)

@@ -302,7 +302,7 @@ func howToApprove(r *Report, saved string, held int) string {
 	case r.Run != 0:
 		return fmt.Sprintf("When you have looked at what is held: ppms-syncd approve %s, and the next run does it.", hash)
 	case saved != "":
-		return fmt.Sprintf("%s would be held. When you have looked at it: ppms-syncd apply %s --approve %s", count(held, "change", "changes"), saved, hash)
+		return fmt.Sprintf("%s would be held. When you have looked at the plan: ppms-syncd apply %s --approve %s", count(held, "change", "changes"), saved, hash)
 	}
 	return fmt.Sprintf("%s would be held. Save the plan with -o FILE, look at it, then: ppms-syncd apply FILE --approve %s",
 		count(held, "change", "changes"), hash)
