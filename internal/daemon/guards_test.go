@@ -80,8 +80,11 @@ func TestApprovalExpires(t *testing.T) {
 	w := newWorld(t, none("creations"))
 	held := w.apply().exits(daemon.ExitHeld)
 	must(t, w.app.Approve(t.Context(), held.Hash, time.Hour))
-	w.text()
+	must(t, w.app.History(t.Context(), daemon.HistoryOptions{}))
+	expect(t, w.text(), "It is approved until")
 	w.pass(time.Hour)
+	must(t, w.app.History(t.Context(), daemon.HistoryOptions{}))
+	expect(t, w.text(), "When you have looked at it: ppms-syncd approve")
 	w.apply().exits(daemon.ExitHeld).did()
 }
 

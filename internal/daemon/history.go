@@ -70,7 +70,7 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 			return err
 		}
 		if found {
-			p.printf("\nThe last run was held (%s). %s\n", tripped(&plan), howToGoOn(&plan, memory.Approved))
+			p.printf("\nThe last run was held (%s). %s\n", tripped(&plan), howToGoOn(&plan, memory.Approved, a.Now()))
 		}
 	}
 	if n := len(memory.Held()); n > 0 {
@@ -80,11 +80,11 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 }
 
 // howToGoOn says what to do about the plan of the last run, which was held.
-func howToGoOn(plan *reconcile.Plan, approved map[string]time.Time) string {
+func howToGoOn(plan *reconcile.Plan, approved map[string]time.Time, now time.Time) string {
 	until := time.Time{}
 	for i := range plan.Changes {
-		end, ok := approved[plan.Changes[i].ID()]
-		if !ok {
+		end := approved[reconcile.ApprovalOf(plan.Undoes, &plan.Changes[i])]
+		if !now.Before(end) {
 			until = time.Time{}
 			break
 		}
