@@ -50,7 +50,7 @@ func TestSweep(t *testing.T) {
 	for _, s := range slices.Concat([]*scene{firstDay(t, program), day}, olderDays(t, day)) {
 		s.want = s.play(t, nil)
 		if t.Failed() {
-			t.Fatal("the undisturbed run is not as it should be")
+			t.Fatalf("the undisturbed run of %s, or a scene before it, is not as it should be", s.name)
 		}
 		t.Logf("%s: %d touches, %d writes", s.name, len(s.touches), len(s.want.writes))
 		if s.upgrade {

@@ -29,12 +29,23 @@ func (p *program) planCommand() *cobra.Command {
 		Example: "  ppms-syncd plan\n  ppms-syncd plan -o tonight.json && ppms-syncd apply tonight.json",
 		RunE:    p.with(p.measured(func(ctx context.Context, a *daemon.App) error { return a.Plan(ctx, o) })),
 	}
-	c.Flags().StringVarP(&o.File, "out", "o", "", "also save the plan to this `file`")
+	planFile(c, &o.File)
 	c.Flags().BoolVar(&o.ExitCode, "exit-code", false, "exit 2 if there are changes, 3 if a guard would hold some")
 	output(c, &o.Output)
 	p.metricsFlag(c)
 	against(c, &o.Against)
 	return c
+}
+
+// planFile adds the flag for a file that apply takes.
+func planFile(c *cobra.Command, into *string) {
+	c.Flags().StringVarP(into, "out", "o", "", "also save the plan to this `file`")
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if *into == daemon.Stdout {
+			return misuse(errors.New("-o names a file; what prints the plan for programs is --output json"))
+		}
+		return nil
+	}
 }
 
 func (p *program) applyCommand() *cobra.Command {

@@ -64,7 +64,7 @@ func (p *program) undoCommand() *cobra.Command {
 			return p.with(func(ctx context.Context, a *daemon.App) error { return a.Undo(ctx, o) })(c, args)
 		},
 	}
-	c.Flags().StringVarP(&o.File, "out", "o", "", "also save the plan to this `file`")
+	planFile(c, &o.File)
 	output(c, &o.Output)
 	return c
 }
