@@ -193,6 +193,9 @@ func (t *term) readExtensible(p *ber.Packet) error {
 	if t.ruleName == "" && t.attr == "" {
 		return errors.New("an extensible match needs an attribute or a rule")
 	}
+	if t.value == "" { // go-ldap takes one without := as well
+		return errors.New("an extensible match needs := and a value")
+	}
 	return nil
 }
 

@@ -164,6 +164,8 @@ func TestFilterErrors(t *testing.T) {
 		"(uid=\\zz)":       `filter "(uid=\\zz)": invalid characters for escape in filter: encoding/hex: invalid byte: U+007A 'z'`,
 		"(uid=**)":         `filter "(uid=**)": a substring match needs a piece of text`,
 		"(:=x)":            `filter "(:=x)": an extensible match needs an attribute or a rule`,
+		"(:dn)":            `filter "(:dn)": an extensible match needs := and a value`,
+		"(uid:rule)":       `filter "(uid:rule)": an extensible match needs := and a value`,
 		"(uid:no rule:=x)": `filter "(uid:no rule:=x)": "no rule" is no name of a matching rule`,
 	} {
 		_, err := CompileFilter(filter)
