@@ -21,6 +21,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/text/encoding/charmap"
+
+	"ppms-syncd/internal/secret"
 )
 
 const (
@@ -253,26 +255,25 @@ func decode(body []byte) (string, error) {
 }
 
 // failed turns what went wrong into the error that callers see. It is the one place where words of the server pass into an
-// error, and it takes the key out of them, for a server may repeat what it was sent.
+// error, and it takes the key and a user's password out of them, for a server may repeat what it was sent.
 func (r *Reader) failed(c call, err error) *Error {
 	f, ok := errors.AsType[*fault](err)
 	if !ok {
 		f = &fault{kind: Malformed, what: err.Error()}
 	}
-	e := &Error{Action: c.action, Kind: f.kind, Status: f.status, After: f.after, Detail: oneLine(r.scrub(f.what)), Err: f.err}
+	clean := func(text string) string { return oneLine(scrub(scrub(text, r.key), secret.New(c.form.Get("pwd")))) }
+	e := &Error{Action: c.action, Kind: f.kind, Status: f.status, After: f.after, Detail: clean(f.what), Err: f.err}
 	if f.said != "" {
-		e.Detail += fmt.Sprintf(": %q", cut(oneLine(r.scrub(f.said)), maxExcerpt))
+		e.Detail += fmt.Sprintf(": %q", cut(clean(f.said), maxExcerpt))
 	}
 	return e
 }
 
-// scrub takes the key out of a text, also as a form or a web page spells it.
-func (r *Reader) scrub(text string) string {
-	text = r.key.Scrub(text)
+// scrub takes a secret out of a text, also as a form or a web page spells it.
+func scrub(text string, hidden secret.Secret) string {
+	text = hidden.Scrub(text)
 	for _, spelling := range []func(string) string{url.QueryEscape, url.PathEscape, html.EscapeString, goEscape} {
-		if escaped := spelling(r.key.Reveal()); strings.Contains(text, escaped) {
-			text = strings.ReplaceAll(text, escaped, r.key.String())
-		}
+		text = secret.New(spelling(hidden.Reveal())).Scrub(text)
 	}
 	return text
 }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"ppms-syncd/internal/reconcile"
+	"ppms-syncd/internal/secret"
 )
 
 // spellings of the key that a server may send back.
@@ -108,9 +109,9 @@ func TestNothingSaysTheKey(t *testing.T) {
 	}
 	secrets := append(spellings(t), strconv.Quote(testKey)[1:10], "Tr0ub4dor", "hunter2")
 	for line := range strings.Lines(out.String()) {
-		for _, secret := range secrets {
-			if strings.Contains(line, secret) {
-				t.Fatalf("said %q in %s", secret, line)
+		for _, hidden := range secrets {
+			if strings.Contains(line, hidden) {
+				t.Fatalf("said %q in %s", hidden, line)
 			}
 		}
 	}
@@ -130,5 +131,23 @@ func TestRequestsAreLoggedAsALineToPaste(t *testing.T) {
 		` --data-urlencode 'login=o'\''brien' --data-urlencode "pwd=$PASSWORD" '` + l.server.URL + `/lab/pumapi/'`
 	if got := entries[0].ContextMap()["curl"]; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A server that says what it has against a password must not put it into logs and the journal.
+func TestNothingSaysAUsersPassword(t *testing.T) {
+	const password = `p&"w` + "\u00fc rd"
+	for _, said := range []string{password, url.QueryEscape(password), html.EscapeString(password), strings.Repeat("x", maxExcerpt-4) + password} {
+		for name, handler := range echoes(t, said) {
+			l := newLab(t, handler)
+			person := map[string]string{"lname": "Doe", "fname": "J", "email": "j@x", "unitlogin": "lab", "pwd": password}
+			for _, err := range []error{
+				l.NewUser(t.Context(), "jdoe", person), l.UpdateUser(t.Context(), "jdoe", person), drop(l.CheckPassword(t.Context(), "jdoe", secret.New(password))),
+			} {
+				if text := fmt.Sprint(err); strings.Contains(text, `p&`) || strings.Contains(text, "p%26") {
+					t.Errorf("%s: %s", name, text)
+				}
+			}
+		}
 	}
 }
