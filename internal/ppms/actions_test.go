@@ -109,7 +109,7 @@ func TestAuth(t *testing.T) {
 		"error: request not authorized":  Unauthorised,
 		"ERROR: Request not authorized.": Unauthorised,
 		"Error: something else":          Refused,
-		"some mock with error: in it":    Refused,
+		"some mock with error: in it":    Unconfirmed,
 		"hello":                          Unconfirmed,
 		"<html>":                         NotPUMAPI,
 	} {

@@ -82,16 +82,14 @@ func unquote(text string) (string, bool) {
 }
 
 // parseStatus reads the answer of a write. The exact words of success are not known for each action ("OK newuser" and
-// "done" were seen), so the word OK or done anywhere will do: nobody believes it without reading back.
+// "done" were seen), so the word OK or done anywhere will do: nobody believes it without reading back. A no is a text that begins
+// with "error:", which never comes here: one further on may be about something else, such as a mail that was not sent.
 func parseStatus(text string) (struct{}, error) {
 	words := strings.FieldsFunc(text, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) })
 	for _, word := range words {
 		if strings.EqualFold(word, "ok") || strings.EqualFold(word, "done") {
 			return struct{}{}, nil
 		}
-	}
-	if strings.Contains(strings.ToLower(text), "error:") {
-		return struct{}{}, &fault{kind: Refused, what: "PPMS refused", said: text}
 	}
 	if text == "" {
 		return struct{}{}, &fault{kind: Unconfirmed, what: "PPMS answered nothing"}

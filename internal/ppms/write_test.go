@@ -21,19 +21,19 @@ func TestAnswersToWrites(t *testing.T) {
 		kind Kind
 		fate Fate
 	}{
-		"OK newuser":                        {0, Confirmed},
-		"ok\r\n":                            {0, Confirmed},
-		"done":                              {0, Confirmed},
-		"DONE.":                             {0, Confirmed},
-		"user updated: OK":                  {0, Confirmed},
-		"":                                  {Unconfirmed, Unknown},
-		"abandoned":                         {Unconfirmed, Unknown}, // done is no word of it
-		"token":                             {Unconfirmed, Unknown},
-		"true":                              {Unconfirmed, Unknown},
-		"error: invalid user jdoe":          {Refused, Rejected},
-		"Could not update. Error: no group": {Refused, Rejected},
-		"error: request not authorized":     {Unauthorised, Rejected},
-		"<html>OK</html>":                   {NotPUMAPI, Unknown},
+		"OK newuser":                      {0, Confirmed},
+		"ok\r\n":                          {0, Confirmed},
+		"done":                            {0, Confirmed},
+		"DONE.":                           {0, Confirmed},
+		"user updated: OK":                {0, Confirmed},
+		"":                                {Unconfirmed, Unknown},
+		"abandoned":                       {Unconfirmed, Unknown}, // done is no word of it
+		"token":                           {Unconfirmed, Unknown},
+		"true":                            {Unconfirmed, Unknown},
+		"error: invalid user jdoe":        {Refused, Rejected},
+		"User made. Error: mail not sent": {Unconfirmed, Unknown}, // a refusal begins so
+		"error: request not authorized":   {Unauthorised, Rejected},
+		"<html>OK</html>":                 {NotPUMAPI, Unknown},
 	} {
 		l := newLab(t, answering(body))
 		for action, call := range allCalls(t, l.Writer) {
