@@ -35,16 +35,16 @@ func (r *Reader) NextBooking(ctx context.Context, system int) (Booking, bool, er
 }
 
 func (r *Reader) booking(ctx context.Context, action string, system int) (b Booking, at time.Time, err error) {
-	asked := r.now()
 	minutes := 0
 	b, err = read(ctx, r, action, url.Values{"id": {strconv.Itoa(system)}}, func(text string) (b Booking, err error) {
+		at = r.now() // of this answer: it may not be the first try
 		b, minutes, err = parseBooking(text)
 		return b, err
 	})
 	if err != nil || b.Login == "" {
 		return Booking{}, time.Time{}, err
 	}
-	return b, asked.In(r.zone).Truncate(time.Minute).Add(time.Duration(minutes) * time.Minute), nil
+	return b, at.In(r.zone).Truncate(time.Minute).Add(time.Duration(minutes) * time.Minute), nil
 }
 
 // parseBooking reads three lines: login, minutes, session. The third is not documented, so it may be missing.
@@ -103,21 +103,27 @@ func parseRunningSheet(text string, day time.Time, zone *time.Location) ([]Sessi
 		s := &sessions[i]
 		s.Location, s.System, s.User = t.get(row, "location"), t.get(row, "object"), t.get(row, "user")
 		s.Training, s.Assisted = t.get(row, "training"), t.get(row, "assisted")
-		if s.Start, err = clockOn(day, t.get(row, "start time"), zone); err != nil {
+		start, err := clockOn(day, t.get(row, "start time"))
+		if err != nil {
 			return nil, malformed(err.Error(), "line %d: the start is no time", row.line)
 		}
-		if s.End, err = clockOn(day, t.get(row, "end time"), zone); err != nil {
+		end, err := clockOn(day, t.get(row, "end time"))
+		if err != nil {
 			return nil, malformed(err.Error(), "line %d: the end is no time", row.line)
 		}
-		if !s.End.After(s.Start) { // midnight; that others do so, too, is a guess
-			s.End = s.End.AddDate(0, 0, 1)
+		if !end.After(start) { // midnight; that others do so, too, is a guess
+			end = end.AddDate(0, 0, 1)
+		}
+		s.Start, s.End = wallIn(start, zone), wallIn(end, zone)
+		if s.End.Before(s.Start) { // it ends within the hour that summer time leaves out
+			s.End = s.Start
 		}
 	}
 	return sessions, nil
 }
 
-// clockOn puts HH:MM (or HH:MM:SS, or 24:00) on a day.
-func clockOn(day time.Time, text string, zone *time.Location) (time.Time, error) {
+// clockOn puts HH:MM (or HH:MM:SS, or 24:00) on a day, in UTC: clocks are compared before a zone, in which hours may be missing, counts.
+func clockOn(day time.Time, text string) (time.Time, error) {
 	if text == "24:00" {
 		text = "00:00"
 	}
@@ -127,7 +133,15 @@ func clockOn(day time.Time, text string, zone *time.Location) (time.Time, error)
 			return time.Time{}, err
 		}
 	}
-	return time.Date(day.Year(), day.Month(), day.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, zone), nil
+	return time.Date(day.Year(), day.Month(), day.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, time.UTC), nil
+}
+
+// wallIn is when clocks in a zone show what a time in UTC shows. Of one that they leave out [time.Date] makes, west of Greenwich, one as
+// much earlier, which may be yesterday; here it is that much later everywhere.
+func wallIn(utc time.Time, zone *time.Location) time.Time {
+	at := time.Date(utc.Year(), utc.Month(), utc.Day(), utc.Hour(), utc.Minute(), utc.Second(), 0, zone)
+	_, offset := at.Zone()
+	return at.Add(max(0, utc.Sub(at)-time.Duration(offset)*time.Second))
 }
 
 // Names finds the logins behind the names that a running sheet has: LASTNAME FIRSTNAME. PPMS lets several people have one name,

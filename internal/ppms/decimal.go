@@ -3,7 +3,6 @@ package ppms
 import (
 	"fmt"
 	"math/big"
-	"regexp"
 	"strings"
 )
 
@@ -15,10 +14,20 @@ type Decimal struct{ text string }
 // never guessed.
 func ParseDecimal(text string) (Decimal, error) {
 	text = strings.TrimSpace(text)
-	if text != "" && !regexp.MustCompile(`^[+-]?[0-9]{1,40}(\.[0-9]{1,40})?$`).MatchString(text) {
+	unsigned := text
+	if text != "" && strings.ContainsRune("+-", rune(text[0])) {
+		unsigned = text[1:]
+	}
+	whole, fraction, point := strings.Cut(unsigned, ".")
+	if text != "" && (!digits(whole) || point && !digits(fraction)) {
 		return Decimal{}, fmt.Errorf("%q is no decimal number", text)
 	}
 	return Decimal{strings.TrimPrefix(text, "+")}, nil
+}
+
+func digits(text string) bool {
+	const most = 40
+	return text != "" && len(text) <= most && strings.Trim(text, "0123456789") == ""
 }
 
 // String is the number as PPMS wrote it, "" for none.

@@ -87,11 +87,11 @@ func (t *table) day(r row, column string, zone *time.Location) (time.Time, error
 	if text == "" {
 		return time.Time{}, nil
 	}
-	day, err := time.ParseInLocation(time.DateOnly, strings.ReplaceAll(text, "/", "-"), zone)
+	day, err := time.Parse(time.DateOnly, strings.ReplaceAll(text, "/", "-"))
 	if err != nil {
 		return day, malformed(text, "line %d: %s is no date", r.line, column)
 	}
-	return day, nil
+	return wallIn(day, zone), nil // not every day begins at midnight
 }
 
 // known is a value, or "" where PPMS says that there is none.

@@ -11,35 +11,41 @@ type positions[T any] struct {
 	one      func(fields []string) (T, error)
 }
 
-// parse reads the rows. Once there was one, each line must be one, for nothing that costs money may be left out. Values are trimmed,
-// and without entities.
+// parse reads the rows. Once there was one, each line must be one, for nothing that costs money may be left out. Without any there must
+// be a header at least, or whatever a server says might pass for an empty list. Values are trimmed, and without entities.
 func (p positions[T]) parse(text string) ([]T, error) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
-	total := strings.Count(text, "\n")
 	var all []T
+	line, header := 1, false
 	for rest := text; rest != ""; {
-		line := 1 + total - strings.Count(rest, "\n")
 		first, after, _ := strings.Cut(rest, "\n")
 		fields, next, ok := record(rest)
 		if !ok {
 			next = after // a quote in a title
 		}
-		rest = next
+		at := line
+		line, rest = line+ends(rest, next), next
 		for i := range fields {
 			fields[i] = strings.TrimSpace(unescape(fields[i]))
 		}
 		good := ok && len(fields) >= p.columns && strings.Join(fields[p.columns:], "") == "" && p.isRow(fields)
 		switch {
-		case strings.TrimSpace(first) == "", !good && len(all) == 0 && (line <= p.preamble || p.isHeader != nil && p.isHeader(fields)):
+		case strings.TrimSpace(first) == "":
+			continue
+		case !good && len(all) == 0 && (at <= p.preamble || p.isHeader != nil && p.isHeader(fields)):
+			header = header || len(fields) >= p.columns
 			continue
 		case !good:
-			return nil, malformed(first, "line %d is no row of %d values", line, p.columns)
+			return nil, malformed(first, "line %d is no row of %d values", at, p.columns)
 		}
 		value, err := p.one(fields[:p.columns])
 		if err != nil {
-			return nil, malformed(first, "line %d: %v", line, err)
+			return nil, malformed(first, "line %d: %v", at, err)
 		}
 		all = append(all, value)
+	}
+	if text != "" && len(all) == 0 && !header {
+		return nil, malformed(text, "the answer has neither rows nor a header of %d columns", p.columns)
 	}
 	return all, nil
 }

@@ -116,6 +116,9 @@ func (r *Reader) Services(ctx context.Context, facility int) (Table, error) {
 			return Table{}, err
 		}
 		columns, _, _ := record(text) // parseTable has read it
+		if len(columns) < 2 {
+			return Table{}, malformed(text, "the answer has no header")
+		}
 		rows, err := rowsOf(t, func(row row) ([]string, error) {
 			values := make([]string, len(columns))
 			for i := range columns {

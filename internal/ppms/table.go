@@ -26,7 +26,6 @@ type row struct {
 // values beyond the header are normal: getgroup sends two.
 func parseTable(text string, needed ...string) (*table, error) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
-	total := strings.Count(text, "\n")
 	header, rest, ok := record(text)
 	if !ok {
 		return nil, malformed(text, "the header's quotes do not match")
@@ -39,13 +38,14 @@ func parseTable(text string, needed ...string) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
+	line := 1 + ends(text, rest)
 	for rest != "" {
-		line, after, _ := strings.Cut(rest, "\n")
-		if strings.TrimSpace(line) == "" {
-			rest = after
+		first, after, _ := strings.Cut(rest, "\n")
+		if strings.TrimSpace(first) == "" {
+			line, rest = line+1, after
 			continue
 		}
-		r := row{line: 1 + total - strings.Count(rest, "\n")}
+		r := row{line: line}
 		fields, next, ok := record(rest)
 		switch {
 		case !ok: // go on after its first line, for what follows may be good
@@ -58,10 +58,13 @@ func parseTable(text string, needed ...string) (*table, error) {
 			r.fields = fields
 		}
 		t.rows = append(t.rows, r)
-		rest = next
+		line, rest = line+ends(rest, next), next
 	}
 	return t, nil
 }
+
+// ends counts the line ends of a text up to what is left of it.
+func ends(text, left string) int { return strings.Count(text[:len(text)-len(left)], "\n") }
 
 // lastOf is the index of the rightmost needed column, or an error that names all that are missing.
 func (t *table) lastOf(needed []string, text string) (int, error) {

@@ -2,6 +2,7 @@ package ppms
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -219,6 +220,89 @@ func TestRunningSheet(t *testing.T) {
 	}
 }
 
+// Clocks that are put on leave out an hour: a booking that ends with it, lies in it, or begins a day that has no midnight, stays where it is.
+func TestRunningSheetWhenClocksArePutOn(t *testing.T) {
+	for _, c := range []struct{ zone, day, start, end, want string }{
+		{"Europe/Zurich", "2026-03-29", "01:00", "02:00", "2026-03-29T01:00:00+01:00 1h0m0s"},
+		{"Europe/Zurich", "2026-03-29", "02:00", "03:00", "2026-03-29T03:00:00+02:00 0s"},
+		{"Europe/Zurich", "2026-03-29", "02:30", "03:00", "2026-03-29T03:30:00+02:00 0s"},
+		{"Europe/Zurich", "2026-10-25", "01:00", "04:00", "2026-10-25T01:00:00+02:00 4h0m0s"},
+		{"America/New_York", "2026-03-08", "01:00", "02:00", "2026-03-08T01:00:00-05:00 1h0m0s"},
+		{"America/New_York", "2026-03-08", "01:30", "02:30", "2026-03-08T01:30:00-05:00 1h0m0s"},
+		{"America/Santiago", "2026-09-05", "22:00", "00:00", "2026-09-05T22:00:00-04:00 2h0m0s"},
+		{"America/Santiago", "2026-09-05", "23:00", "24:00", "2026-09-05T23:00:00-04:00 1h0m0s"},
+		{"America/Santiago", "2026-09-06", "00:00", "02:00", "2026-09-06T01:00:00-03:00 1h0m0s"},
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		day, err := time.Parse(time.DateOnly, c.day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := newLab(t, answering("Start time,End time,Object,User\n"+c.start+","+c.end+",SP8,Doe Jane"), func(o *Options) { o.Zone = zone })
+		sheet, err := l.RunningSheet(t.Context(), 1, day)
+		if err != nil || len(sheet) != 1 {
+			t.Fatalf("%v: %v %v", c, sheet, err)
+		}
+		if got := fmt.Sprint(sheet[0].Start.Format(time.RFC3339), " ", sheet[0].End.Sub(sheet[0].Start)); got != c.want {
+			t.Errorf("%v: %s", c, got)
+		}
+	}
+}
+
+// A booking that only a later try could read ends so many minutes after that.
+func TestBookingAfterRetries(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	l := newLab(t, func(w http.ResponseWriter, _ *http.Request) {
+		if now = now.Add(2 * time.Minute); now.Minute() < 6 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprint(w, "jdoe\n45\n1")
+	}, func(o *Options) { o.Now = func() time.Time { return now } })
+	if b, _, err := l.CurrentBooking(t.Context(), 1); err != nil || b.Until.Format("15:04") != "09:51" {
+		t.Errorf("%v %v", b, err)
+	}
+}
+
+// A text of another kind is no empty list: what is not there may be ordered twice, or taken for free.
+func TestTextsThatAreNoEmptyList(t *testing.T) {
+	for _, body := range []string{"Service temporarily unavailable", "Timeout expired.\r\nPlease try later.", "Orders", "\x1f\x8b\x08 \x80"} {
+		l := newLab(t, answering(body))
+		for name, err := range map[string]error{
+			"orders": drop(l.Orders(t.Context())), "order lines": drop(l.OrderLines(t.Context(), 1)), "charges": drop(l.Charges(t.Context(), "1")),
+			"details":  drop(l.Details(t.Context(), "1", DetailOptions{})),
+			"services": drop(l.Services(t.Context(), 1)), "projects": drop(l.Projects(t.Context())), "bcodes": drop(l.Bcodes(t.Context())),
+			"experience": drop(l.Experiences(t.Context(), "", 0)), "booking": drop(one(l.CurrentBooking(t.Context(), 1))),
+			"running sheet": drop(l.RunningSheet(t.Context(), 1, time.Now())),
+		} {
+			if KindOf(err) != Malformed {
+				t.Errorf("%s, %q: %v", name, body, err)
+			}
+		}
+	}
+}
+
+// What a large facility has of experience and orders is read in no time: neither the lines before a row are counted for each row, nor
+// is there anything else to do for each but to read it.
+func TestLongAnswers(t *testing.T) {
+	const rows = 200_000
+	experience := "login,id,booked_hours,used_hours,last_res,last_train\r\n" + strings.Repeat("\"jdoe\",31,29.5,0,2019/06/02,n/a\r\n", rows)
+	orders := strings.Repeat("1,1001,\"jdoe\",\"lab\",,n/a,2026-02-10,n/a,Accepted,False\r\n", rows)
+	start := time.Now()
+	if all, err := newLab(t, answering(experience)).Experiences(t.Context(), "", 0); err != nil || len(all) != rows {
+		t.Error(len(all), err)
+	}
+	if all, err := newLab(t, answering(orders)).Orders(t.Context()); err != nil || len(all) != rows {
+		t.Error(len(all), err)
+	}
+	if took := time.Since(start); took > 20*time.Second { // a hundredth of that on a machine with nothing else to do
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestNames(t *testing.T) {
 	account := func(login, lname, fname string) reconcile.Account {
 		a := reconcile.Account{Login: login}
@@ -247,6 +331,14 @@ func TestExperience(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Decimal{})); diff != "" || err != nil {
 		t.Error(diff, err)
+	}
+	havana, err := time.LoadLocation("America/Havana") // where summer time begins at midnight
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = newLab(t, answering(header+"jdoe,31,0,0,2026-03-08,n/a"), func(o *Options) { o.Zone = havana })
+	if got, err = l.Experiences(t.Context(), "", 31); err != nil || got[0].LastBooking.Format(time.DateOnly) != "2026-03-08" {
+		t.Errorf("%v %v", got, err)
 	}
 	for _, row := range []string{"jdoe,x,0,0,n/a,n/a", "jdoe,31,much,0,n/a,n/a", "jdoe,31,0,0,yesterday,n/a", "jdoe,31,0"} {
 		_, err := newLab(t, answering(header+row)).Experiences(t.Context(), "", 0)
