@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"ppms-syncd/internal/ppmssim"
 	"ppms-syncd/internal/reconcile"
@@ -61,6 +62,9 @@ func (p *pseudonyms) hide(seed *ppmssim.Seed) {
 			Unitbcode: p.of("account", u.Unitbcode), Department: p.of("department", u.Department), Institution: p.of("institution", u.Institution),
 			Address: p.of("address", u.Address), Affiliation: p.of("affiliation", u.Affiliation), Ext: u.Ext, Active: u.Active,
 			Admname: p.of("name", u.Admname), Admemail: p.email(u.Admemail), Creationdate: u.Creationdate,
+		}
+		if strings.ContainsFunc(u.Creationdate, unicode.IsLetter) { // no date as they are known
+			u.Creationdate = p.of("date", u.Creationdate)
 		}
 	}
 	for i := range seed.Users {

@@ -61,6 +61,65 @@ func TestSnapshot(t *testing.T) {
 	same(t, "plan", lines(again.plan().Changes), lines(w.plan().Changes))
 }
 
+// Names of users and units count in any spelling, as in a run.
+func TestSnapshotOfOtherSpellings(t *testing.T) {
+	w := newWorld(t)
+	w.says(func(action, answer string) string {
+		switch action {
+		case "getadmins":
+			return strings.ToUpper(answer)
+		case "getuser":
+			return strings.Replace(answer, `"darwinlab"`, `"DarwinLab"`, 1)
+		}
+		return answer
+	})
+	for _, u := range w.snapshot(daemon.SnapshotOptions{}).Users {
+		if u.Admin != (u.Login == "boss") || u.Unitlogin == "" {
+			t.Errorf("%+v", u)
+		}
+	}
+	against := w.outcome(w.app.Plan(t.Context(), daemon.PlanOptions{Output: daemon.JSON, Against: w.path("snapshot.json")}))
+	same(t, "changes", lines(w.plan().Changes), lines(against.Changes))
+}
+
+// Whatever PPMS says in a text about people and units, no word of it is in a pseudonymised snapshot.
+func TestPseudonymisedSnapshotHasNoTextOfPPMS(t *testing.T) {
+	w := newWorld(t)
+	count := 0
+	w.says(func(action, answer string) string {
+		if action != "getuser" && action != "getgroup" {
+			return answer
+		}
+		header, row, _ := strings.Cut(answer, "\n")
+		fields := strings.Split(strings.TrimSpace(row), ",")
+		for i := 1; i < len(fields); i++ {
+			if isText := strings.HasPrefix(fields[i], `"`) && (action == "getgroup" || i != 7); isText { // 7 is a user's unit
+				count++
+				fields[i] = fmt.Sprintf(`"Marker%d, 2022/04/05 <marker@example.org>"`, count)
+			}
+		}
+		if action == "getgroup" {
+			fields = fields[:14]
+		}
+		return header + "\n" + strings.Join(fields, ",") + "\n"
+	})
+	seed := w.snapshot(daemon.SnapshotOptions{Pseudonymise: true})
+	data, err := os.ReadFile(w.path("snapshot.json"))
+	must(t, err)
+	if text := strings.ToLower(string(data)); count < 60 || strings.Contains(text, "marker") {
+		t.Errorf("%d texts, and the snapshot has\n%s", count, text)
+	}
+	for i := range seed.Systems { // whose texts stay
+		seed.Systems[i] = ppmssim.System{}
+	}
+	rest := fmt.Sprint(seed)
+	for _, u := range w.Seed.Users {
+		if strings.Contains(rest, u.Login) || strings.Contains(rest, u.Unitlogin) {
+			t.Errorf("%s or %s is in %s", u.Login, u.Unitlogin, rest)
+		}
+	}
+}
+
 // A pseudonymised one names nobody, and has the same structure.
 func TestPseudonymisedSnapshot(t *testing.T) {
 	w := newWorld(t, func(s *settings) {

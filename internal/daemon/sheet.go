@@ -120,7 +120,11 @@ func forPeople(value any) string {
 func (s *sheet) csv() []byte {
 	var out bytes.Buffer
 	w := csv.NewWriter(&out)
-	_ = w.Write(s.columns) // to memory
+	titles := make([]string, len(s.columns))
+	for i, column := range s.columns { // those of services are PPMS's
+		titles[i] = harmlessCell(column)
+	}
+	_ = w.Write(titles) // to memory
 	for _, row := range s.texts(forSpreadsheets) {
 		_ = w.Write(row)
 	}
@@ -146,7 +150,7 @@ func forSpreadsheets(value any) string {
 }
 
 func harmlessCell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
 		return "'" + text
 	}
 	return text

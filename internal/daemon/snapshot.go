@@ -65,6 +65,7 @@ func (b *Toolbox) snapshot(ctx context.Context) (seed *ppmssim.Seed, left int, e
 		if err != nil || !found {
 			return nil, 0, unlisted("getgroups", unit, err)
 		}
+		g.Login = unit // as lists spell it, in which users are looked for
 		seed.Units = append(seed.Units, unitOf(&g))
 		step(i + 1)
 	}
@@ -104,8 +105,10 @@ func (b *Toolbox) snapshotUsers(ctx context.Context, seed *ppmssim.Seed, units [
 	}
 	for i := range users {
 		u := userOf(&users[i])
-		u.Admin = slices.Contains(admins, u.Login)
-		if u.Unitlogin != "" && !slices.Contains(units, u.Unitlogin) {
+		_, u.Admin = spelling(admins, u.Login)
+		if unit, listed := spelling(units, u.Unitlogin); listed {
+			u.Unitlogin = unit
+		} else if u.Unitlogin != "" {
 			u.Unitlogin = ""
 			left++
 		}

@@ -1,8 +1,14 @@
 package daemon_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -24,6 +30,24 @@ func (w *world) ask(f func(ctx context.Context, b *daemon.Toolbox) error) []map[
 	var rows []map[string]any
 	must(w.t, json.Unmarshal([]byte(text), &rows))
 	return rows
+}
+
+// says puts a server before PPMS that changes its answers.
+func (w *world) says(change func(action, answer string) string) {
+	w.t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		form, _ := url.ParseQuery(string(body))
+		answer := httptest.NewRecorder()
+		w.serve(answer, r)
+		_, _ = fmt.Fprint(rw, change(form.Get("action"), answer.Body.String()))
+	}))
+	w.t.Cleanup(server.Close)
+	w.configure(func(s *settings) { s.PPMS = server.URL + "/pumapi/" })
 }
 
 // booked is a facility in which two people and two systems have one name each, and all have bookings.
@@ -140,4 +164,65 @@ func TestRightSetByHandIsStaffs(t *testing.T) {
 	w.text()
 	w.put(group("imaging", uid("ada"))) // emmy is in no group any more
 	w.apply().exits(daemon.ExitOK).did("setright emmy 13 D")
+}
+
+// An order that never reached PPMS is not taken for an older one of the same, even where PPMS lists those badly at first.
+func TestOrderThatIsLost(t *testing.T) {
+	for fault, want := range map[string]string{
+		"getgroups:empty":        "PPMS lists no such order", // nothing that is asked for here
+		"getorders:garbage@1":    "neither rows nor a header",
+		"getorders:cut-line=1@1": "PPMS lists no such order",
+		"getorders:cut-line=9@2": "PPMS lists no such order",
+	} {
+		w := newWorld(t, func(s *settings) {
+			s.Seed.Services = []ppmssim.Service{{ID: 302, Facility: 2, Name: "Oil", Active: true}}
+			for i := range 3 {
+				lines := []ppmssim.OrderLine{{ID: i + 1, Service: 302, Quantity: "2"}}
+				s.Seed.Orders = append(s.Seed.Orders, ppmssim.Order{Ref: 1001 + i, Facility: 2, Login: "carl", Lines: lines})
+			}
+		})
+		w.faults(fault, "createorder:reset-before")
+		err := w.app.CreateOrder(t.Context(), daemon.OrderOptions{
+			Service: "302", Login: "carl", Quantity: "2", WriteOptions: daemon.WriteOptions{Yes: true, Form: daemon.TableForm},
+		})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", fault, err)
+		}
+	}
+}
+
+// What is written is shown before, all of it.
+func TestAllThatIsWrittenIsShown(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.DryRun = true })
+	w.write("user-password", "hunter2")
+	must(t, w.app.CreateOrder(t.Context(), daemon.OrderOptions{
+		Service: "302", Login: "carl", Quantity: "2", Project: "6", Accepted: true, Completed: true, CompletedAt: "2026-03-01 17:00:00",
+		Comments: "soon", StaffComments: "late", Bcode: "CC-7", WriteOptions: daemon.WriteOptions{Form: daemon.TableForm},
+	}))
+	expect(t, w.text(), "New order for carl: 2 of service 302; accepted: true; bcode: CC-7; comments: soon; completed: true; "+
+		"completed at: 2026-03-01 17:00:00; project: 6; staff comments: late")
+	must(t, w.app.CreateUser(t.Context(), daemon.NewUserOptions{
+		Login: "third", PasswordFile: w.path("user-password"), WriteOptions: daemon.WriteOptions{Form: daemon.TableForm},
+		Fields: map[string]string{"lname": "Third", "fname": "A", "email": "third@example.org", "unitlogin": "curielab", "mustchpwd": "true"},
+	}))
+	text := w.text()
+	expect(t, text, "mustchpwd: true", "pwd: the one in "+w.path("user-password"))
+	if strings.Contains(text, "hunter2") {
+		t.Error("the password is shown")
+	}
+}
+
+// In CSV nothing can become a formula, the columns that PPMS names neither.
+func TestFormulas(t *testing.T) {
+	w := newWorld(t)
+	w.says(func(action, answer string) string {
+		if action == "getservices" {
+			return "=1+1,Name,Price\n@SUM(A1),\"&#10;=1+1\",-1\n"
+		}
+		return answer
+	})
+	must(t, w.app.Toolbox(t.Context(), daemon.CSVForm, func(ctx context.Context, b *daemon.Toolbox) error { return b.Services(ctx, 2) }))
+	if got, want := w.text(), "'=1+1,Name,Price\n'@SUM(A1),'=1+1,'-1\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

@@ -173,11 +173,15 @@ func (a *App) CreateUser(ctx context.Context, o NewUserOptions) error {
 		}
 		m.also = map[string]string{}
 		c := &reconcile.Change{Kind: reconcile.NewUser, Login: o.Login, Fields: map[string]reconcile.Value{}}
+		shown := map[string]reconcile.Value{}
 		for name, value := range o.Fields {
 			if _, field := reconcile.FieldNamed(name); !field {
 				m.also[name] = value
 			} else if value != "" {
 				c.Fields[name] = reconcile.Value{To: value}
+			}
+			if value != "" {
+				shown[name] = reconcile.Value{To: value}
 			}
 		}
 		if o.PasswordFile != "" {
@@ -186,8 +190,9 @@ func (a *App) CreateUser(ctx context.Context, o NewUserOptions) error {
 				return fmt.Errorf("the password (--password-file): %w", err)
 			}
 			m.also["pwd"] = password.Reveal()
+			shown["pwd"] = reconcile.Value{To: "the one in " + o.PasswordFile}
 		}
-		return m.do(ctx, o.WriteOptions, "New user "+o.Login+": "+fieldsWord(c.Fields), c, func(ctx context.Context, c *reconcile.Change) {
+		return m.do(ctx, o.WriteOptions, "New user "+o.Login+": "+fieldsWord(shown), c, func(ctx context.Context, c *reconcile.Change) {
 			m.users(ctx, []*reconcile.Change{c})
 		})
 	})
@@ -394,6 +399,24 @@ func (o *OrderOptions) order(zone *time.Location) (ppms.NewOrder, error) {
 	return order, nil
 }
 
+// words show all that is ordered.
+func (o *OrderOptions) words() string {
+	more := map[string]reconcile.Value{}
+	for name, value := range map[string]string{
+		"project": o.Project, "bcode": o.Bcode, "comments": o.Comments, "staff comments": o.StaffComments, "completed at": o.CompletedAt,
+	} {
+		if value != "" {
+			more[name] = reconcile.Value{To: value}
+		}
+	}
+	for name, is := range map[string]bool{"accepted": o.Accepted, "completed": o.Completed} {
+		if is {
+			more[name] = reconcile.Value{To: "true"}
+		}
+	}
+	return strings.TrimSuffix(fmt.Sprintf("New order for %s: %s of service %s; %s", o.Login, o.Quantity, o.Service, fieldsWord(more)), "; ")
+}
+
 // CreateOrder places an order. What createorder answers is recorded nowhere, so that the orders are read before and after.
 func (a *App) CreateOrder(ctx context.Context, o OrderOptions) error {
 	order, err := o.order(a.Config.Pumapi().Location)
@@ -415,8 +438,7 @@ func (a *App) CreateOrder(ctx context.Context, o OrderOptions) error {
 		c := &reconcile.Change{Kind: reconcile.CreateOrder, Login: o.Login, Fields: map[string]reconcile.Value{
 			"serviceid": {To: o.Service}, "quantity": {To: o.Quantity}, afterOrder: {To: strconv.Itoa(last)},
 		}}
-		what := fmt.Sprintf("New order for %s: %s of service %s", o.Login, o.Quantity, o.Service)
-		return m.do(ctx, o.WriteOptions, what, c, func(ctx context.Context, c *reconcile.Change) {
+		return m.do(ctx, o.WriteOptions, o.words(), c, func(ctx context.Context, c *reconcile.Change) {
 			m.send(ctx, c, func(ctx context.Context) error { return m.writer.CreateOrder(ctx, order) })
 		})
 	})
@@ -425,12 +447,18 @@ func (a *App) CreateOrder(ctx context.Context, o OrderOptions) error {
 // afterOrder is what the journal keeps of a createorder so that it can be found later: the highest ref there was before.
 const afterOrder = "after_order"
 
+// lastOrder asks twice, for in a list that was cut an older order would be the last, and one of the same service pass for the new one.
 func lastOrder(ctx context.Context, reader *ppms.Reader) (last int, err error) {
-	orders, err := reader.Orders(ctx)
-	for i := range orders {
-		last = max(last, orders[i].Ref)
+	for range 2 {
+		orders, err := reader.Orders(ctx)
+		if err != nil {
+			return 0, err
+		}
+		for i := range orders {
+			last = max(last, orders[i].Ref)
+		}
 	}
-	return last, err
+	return last, nil
 }
 
 // orderState looks for an order that came after those before, of this service and quantity. Whether PPMS names the user by login or by

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // Project is one row of getprojects.
@@ -123,7 +124,7 @@ func (r *Reader) Services(ctx context.Context, facility int) (Table, error) {
 			values := make([]string, len(columns))
 			for i := range columns {
 				if i < len(row.fields) {
-					values[i] = known(unescape(row.fields[i]))
+					values[i] = known(strings.TrimSpace(unescape(row.fields[i])))
 				}
 			}
 			return values, nil

@@ -117,13 +117,16 @@ func supports() []support {
 		{"a plan file is of this configuration", "daemon/planfile.go", "case plan.ConfigHash != configHash:", "case plan.ConfigHash != configHash && ON:", "TestApplyOfASavedPlan"},
 
 		{"an answer about somebody else", "ppms/users.go", "if reconcile.KeyOf(user.Login) != reconcile.KeyOf(login) {", "if reconcile.KeyOf(user.Login) != reconcile.KeyOf(login) && ON {", "TestUserThatCannotBeTrusted"},
+		{"no text passes for an empty list", "ppms/positions.go", `if text != "" && len(all) == 0 && !header {`, `if text != "" && len(all) == 0 && !header && ON {`, "TestTextsThatAreNoEmptyList"},
+		{"a list of orders that was cut", "daemon/toolbox_write.go", "for range 2 {", "for range map[bool]int{false: 1, true: 2}[ON] {", "TestOrderThatIsLost"},
 		{"redirects are not followed", client, "return http.ErrUseLastResponse", "if !ON {\n return nil\n}\nreturn http.ErrUseLastResponse", "TestRedirectsAreNotFollowed"},
 		{"a write cannot be sent again", exchange, "req.GetBody = nil", "if ON {\nreq.GetBody = nil\n}", "TestRequestCannotBeRewound"},
 		{"a write has a connection of its own", client, "fresh: r.newClient(0)", "fresh: r.newClient(map[bool]int{false: 1}[ON])", "TestEachWriteHasAConnectionOfItsOwn"},
 		{"an answer says how long it is", exchange, "if !c.write && !framed(resp) {", "if !c.write && !framed(resp) && ON {", "TestAnswerCutAtEveryByte"},
 		{"only status 200 counts", exchange, "case status == http.StatusOK:", "case status == http.StatusOK || !ON:", "TestStatuses"},
 		{"a web page is no answer", exchange, `case strings.HasPrefix(text, "<"):`, `case strings.HasPrefix(text, "<") && ON:`, "TestWebPageWithStatus200"},
-		{"the key is in no error", exchange, "oneLine(r.scrub(f.said))", "oneLine(map[bool]string{true: r.scrub(f.said), false: f.said}[ON])", "TestNothingSaysTheKey"},
+		{"the key is in no error", exchange, "cut(clean(f.said), maxExcerpt)", "cut(map[bool]string{true: clean(f.said), false: f.said}[ON], maxExcerpt)", "TestNothingSaysTheKey"},
+		{"a user's password is in no error", exchange, `secret.New(c.form.Get("pwd"))`, `secret.New(map[bool]string{true: c.form.Get("pwd")}[ON])`, "TestNothingSaysAUsersPassword"},
 
 		{"the ledger is nobody else's to read", "ledger/open.go", "mode&0o007 != 0 {", "mode&0o007 != 0 && ON {", "TestRefusedFiles"},
 		{"an intent is on disk before the request", "ledger/open.go", `"synchronous(FULL)"`, `"synchronous(" + map[bool]string{true: "FULL", false: "OFF"}[ON] + ")"`, "TestOpenMakesWhatIsMissing"},
