@@ -205,6 +205,42 @@ func TestFaultWrongLogin(t *testing.T) {
 	}
 }
 
+// Whatever is asked about somebody is answered about somebody else.
+func TestFaultWrongLoginOfEachRead(t *testing.T) {
+	p := start(t)
+	for _, call := range []string{
+		"action=getuser login=jdoe", "action=getuserrights login=jdoe", "action=getuserexp login=jdoe", "action=getuserprojects login=jdoe",
+		"action=getgroup unitlogin=smithlab", "action=getgroupusers unitlogin=smithlab",
+	} {
+		p.SetFaults(nil)
+		right := p.ask(call)
+		p.SetFaults([]ppmssim.Fault{parse(t, "reads:wrong-login")})
+		if wrong := p.ask(call); wrong == right {
+			t.Errorf("%s: %q", call, wrong)
+		}
+	}
+}
+
+// A value may have all in it that separates values.
+func TestFaultOmitOfAnyValue(t *testing.T) {
+	const login, name = `o'hara, j:r`, `63" "Max", left`
+	p := start(t)
+	p.PutUser(ppmssim.User{Login: login, Active: true})
+	p.PutSystem(ppmssim.System{ID: 91, Name: name})
+	p.SetRight(login, 57, "N")
+	for call, value := range map[string]string{
+		"action=getusers": login, "action=getuser login=o'hara,_j:r": login, "action=getsysrights id=57": login, "action=getsystems": name,
+		"action=getsysrights id=57 format=csv": login,
+	} {
+		p.SetFaults(nil)
+		before := len(lines(p.ask(call)))
+		p.SetFaults([]ppmssim.Fault{parse(t, "reads:omit="+value)})
+		if after := len(lines(p.ask(call))); after != before-1 {
+			t.Errorf("%s: %d lines instead of %d", call, after, before-1)
+		}
+	}
+}
+
 func TestFaultShorten(t *testing.T) {
 	p := start(t, withFaults("writes:shorten=lname/4"))
 	p.ask("action=upduser login=jdoe lname=Müllerová fname=Johannesburg")

@@ -167,7 +167,7 @@ func (s *Sim) answer(q *request, act action, known bool) answer {
 	if !known {
 		return refuse("unknown action") // the words are a choice
 	}
-	if q.fault != nil && q.fault.Kind == FaultWrongLogin {
+	if q.fault != nil && q.fault.Kind == FaultWrongLogin && !act.writes {
 		q.mislead()
 	}
 	a := act.run(q)

@@ -59,12 +59,8 @@ func (q *request) mislead() {
 		}
 		q.params.Set(param, other)
 	}
-	switch q.name {
-	case "getuser", "getuserrights":
-		swap("login", logins(q.state.users))
-	case "getgroup", "getgroupusers":
-		swap("unitlogin", unitlogins(q.state.units))
-	}
+	swap("login", logins(q.state.users))
+	swap("unitlogin", unitlogins(q.state.units))
 }
 
 func logins(users []User) []string {
@@ -88,9 +84,7 @@ func (f *Fault) spoilLines(a *answer) {
 	switch {
 	case f == nil:
 	case f.Kind == FaultOmit:
-		a.lines = slices.DeleteFunc(a.lines, func(line string) bool {
-			return slices.Contains(strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(`,:"`, r) }), f.Arg)
-		})
+		a.lines = slices.DeleteFunc(a.lines, f.omits)
 	case f.Kind == FaultCutLine && f.Arg == "":
 		a.lines = a.lines[:len(a.lines)/2]
 	case f.Kind == FaultCutLine:
@@ -100,4 +94,11 @@ func (f *Fault) spoilLines(a *answer) {
 		}
 		a.lines = a.lines[:max(0, len(a.lines)-n)]
 	}
+}
+
+// omits says whether one of a line's values is the one to leave out, be it bare, quoted, behind a level or the whole line.
+func (f *Fault) omits(line string) bool {
+	_, after, _ := strings.Cut(line, ":")
+	bare := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(`,:"`, r) })
+	return line == f.Arg || after == f.Arg || strings.Contains(line, quoted(f.Arg)) || slices.Contains(bare, f.Arg)
 }
