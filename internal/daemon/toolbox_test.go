@@ -181,13 +181,17 @@ func TestOrderThatIsLost(t *testing.T) {
 				s.Seed.Orders = append(s.Seed.Orders, ppmssim.Order{Ref: 1001 + i, Facility: 2, Login: "carl", Lines: lines})
 			}
 		})
-		w.faults(fault, "createorder:reset-before")
+		w.faults(fault, "createorder:reset-before@1")
 		err := w.app.CreateOrder(t.Context(), daemon.OrderOptions{
 			Service: "302", Login: "carl", Quantity: "2", WriteOptions: daemon.WriteOptions{Yes: true, Form: daemon.TableForm},
 		})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", fault, err)
 		}
+		w.faults("getorders:cut-line=1@3") // nor is the next one, which arrives, taken for lost
+		must(t, w.app.CreateOrder(t.Context(), daemon.OrderOptions{
+			Service: "302", Login: "carl", Quantity: "3", WriteOptions: daemon.WriteOptions{Yes: true, Form: daemon.TableForm},
+		}))
 	}
 }
 

@@ -431,9 +431,13 @@ func (a *App) CreateOrder(ctx context.Context, o OrderOptions) error {
 		if !exists {
 			return fmt.Errorf("PPMS has no user %q", o.Login)
 		}
-		last, err := lastOrder(ctx, m.reader)
+		before, err := ordersAfter(ctx, m.reader, 0)
 		if err != nil {
 			return err
+		}
+		last := 0
+		if len(before) > 0 {
+			last = slices.Max(before)
 		}
 		c := &reconcile.Change{Kind: reconcile.CreateOrder, Login: o.Login, Fields: map[string]reconcile.Value{
 			"serviceid": {To: o.Service}, "quantity": {To: o.Quantity}, afterOrder: {To: strconv.Itoa(last)},
@@ -447,18 +451,22 @@ func (a *App) CreateOrder(ctx context.Context, o OrderOptions) error {
 // afterOrder is what the journal keeps of a createorder so that it can be found later: the highest ref there was before.
 const afterOrder = "after_order"
 
-// lastOrder asks twice, for in a list that was cut an older order would be the last, and one of the same service pass for the new one.
-func lastOrder(ctx context.Context, reader *ppms.Reader) (last int, err error) {
+// ordersAfter lists the refs above one. It asks twice, for a list may be cut: an older order would pass for the new one, or the new one for
+// none, and be placed again.
+func ordersAfter(ctx context.Context, reader *ppms.Reader, after int) (refs []int, err error) {
 	for range 2 {
 		orders, err := reader.Orders(ctx)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		for i := range orders {
-			last = max(last, orders[i].Ref)
+			if orders[i].Ref > after {
+				refs = append(refs, orders[i].Ref)
+			}
 		}
 	}
-	return last, nil
+	slices.Sort(refs)
+	return slices.Compact(refs), nil
 }
 
 // orderState looks for an order that came after those before, of this service and quantity. Whether PPMS names the user by login or by
@@ -472,21 +480,18 @@ func orderState(ctx context.Context, reader *ppms.Reader, c *reconcile.Change) (
 	if err != nil {
 		return finding{}, err
 	}
-	orders, err := reader.Orders(ctx)
+	refs, err := ordersAfter(ctx, reader, after)
 	if err != nil {
 		return finding{}, err
 	}
-	for i := range orders {
-		if orders[i].Ref <= after {
-			continue
-		}
-		lines, err := reader.OrderLines(ctx, orders[i].Ref)
+	for _, ref := range refs {
+		lines, err := reader.OrderLines(ctx, ref)
 		if err != nil {
 			return finding{}, err
 		}
 		for j := range lines {
 			if lines[j].Service == c.Fields["serviceid"].To && lines[j].Quantity.Equal(quantity) {
-				return finding{outcome: reconcile.Applied, detail: fmt.Sprintf("order %d", orders[i].Ref)}, nil
+				return finding{outcome: reconcile.Applied, detail: fmt.Sprintf("order %d", ref)}, nil
 			}
 		}
 	}
