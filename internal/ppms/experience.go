@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ppms-syncd/internal/reconcile"
 )
 
 // Experience is how much somebody has used a system.
@@ -26,7 +28,15 @@ func (r *Reader) Experiences(ctx context.Context, login string, system int) ([]E
 	if system != 0 {
 		form.Set("id", strconv.Itoa(system))
 	}
-	return read(ctx, r, "getuserexp", form, func(text string) ([]Experience, error) { return parseExperiences(text, r.zone) })
+	return read(ctx, r, "getuserexp", form, func(text string) ([]Experience, error) {
+		all, err := parseExperiences(text, r.zone)
+		for _, e := range all {
+			if login != "" && reconcile.KeyOf(e.Login) != reconcile.KeyOf(login) || system != 0 && e.System != system {
+				return nil, malformed(e.Login, "asked for the experience of %q on system %d (0 is every one), PPMS answered about another, on %d", login, system, e.System)
+			}
+		}
+		return all, err
+	})
 }
 
 func parseExperiences(text string, zone *time.Location) ([]Experience, error) {

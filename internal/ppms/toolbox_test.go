@@ -340,6 +340,12 @@ func TestExperience(t *testing.T) {
 	if got, err = l.Experiences(t.Context(), "", 31); err != nil || got[0].LastBooking.Format(time.DateOnly) != "2026-03-08" {
 		t.Errorf("%v %v", got, err)
 	}
+	for row, ask := range map[string]func(l *lab) error{
+		"asmith,31,0,0,n/a,n/a": func(l *lab) error { return drop(l.Experiences(t.Context(), "jdoe", 0)) },
+		"jdoe,32,0,0,n/a,n/a":   func(l *lab) error { return drop(l.Experiences(t.Context(), "", 31)) },
+	} { // about somebody or something else
+		wantKind(t, ask(newLab(t, answering(header+row))), Malformed)
+	}
 	for _, row := range []string{"jdoe,x,0,0,n/a,n/a", "jdoe,31,much,0,n/a,n/a", "jdoe,31,0,0,yesterday,n/a", "jdoe,31,0"} {
 		_, err := newLab(t, answering(header+row)).Experiences(t.Context(), "", 0)
 		wantKind(t, err, Malformed)
