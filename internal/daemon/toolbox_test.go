@@ -195,6 +195,53 @@ func TestOrderThatIsLost(t *testing.T) {
 	}
 }
 
+// An order is found however its service was spelled; where PPMS made something else of it, nobody is led to place it twice.
+func TestOrderIsFound(t *testing.T) {
+	w := newWorld(t, func(s *settings) {
+		s.Seed.Services = []ppmssim.Service{{ID: 302, Facility: 2, Name: "Oil", Active: true}}
+	})
+	order := func(service string) error {
+		return w.app.CreateOrder(t.Context(), daemon.OrderOptions{
+			Service: service, Login: "carl", Quantity: "2.5", WriteOptions: daemon.WriteOptions{Yes: true, Form: daemon.TableForm},
+		})
+	}
+	for _, service := range []string{"302", " 302", "0302"} {
+		must(t, order(service))
+	}
+	w.says(func(action, answer string) string {
+		if action == "getorderlines" {
+			return strings.ReplaceAll(answer, "2.5", "3")
+		}
+		return answer
+	})
+	if err := order("302"); daemon.ExitCode(err) != daemon.ExitPartial || !strings.Contains(err.Error(), "before you place it again: [4]") {
+		t.Error(err)
+	}
+}
+
+// A group is made neither beside one that is spelled otherwise, nor over one that staff have made while the question was open.
+func TestNewGroupIsNew(t *testing.T) {
+	w := newWorld(t)
+	create := func(unitlogin string, yes bool) error {
+		return w.app.CreateGroup(t.Context(), daemon.GroupOptions{
+			Unitlogin: unitlogin, Fields: map[string]string{"headname": "Ours"}, WriteOptions: daemon.WriteOptions{Yes: yes, Form: daemon.TableForm},
+		})
+	}
+	fails(t, create("DarwinLab", true), `"darwinlab" already`)
+	w.app.Ask = func(string) daemon.Answer {
+		w.sim.PutUnit(ppmssim.Unit{Unitlogin: "newlab", Headname: "Theirs", Active: true})
+		return daemon.Yes
+	}
+	fails(t, create("newlab", false), "the group exists by now")
+	for _, u := range w.sim.Snapshot().Units {
+		if u.Headname == "Ours" {
+			t.Errorf("written: %+v", u)
+		}
+	}
+	w.app.Ask = nil
+	must(t, create("otherlab", true))
+}
+
 // What is written is shown before, all of it.
 func TestAllThatIsWrittenIsShown(t *testing.T) {
 	w := newWorld(t, func(s *settings) { s.DryRun = true })

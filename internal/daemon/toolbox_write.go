@@ -280,6 +280,13 @@ func (a *App) CreateGroup(ctx context.Context, o GroupOptions) error {
 		if exists {
 			return fmt.Errorf("PPMS has a group %q already, and would overwrite it", o.Unitlogin)
 		}
+		units, err := m.reader.Groups(ctx, ppms.Any)
+		if err != nil {
+			return err
+		}
+		if other, listed := spelling(units, o.Unitlogin); listed {
+			return fmt.Errorf("PPMS has a group %q already: unitlogins that differ only in spelling are one group's", other)
+		}
 		c := &reconcile.Change{Kind: reconcile.NewGroup, Login: o.Unitlogin, Fields: map[string]reconcile.Value{}}
 		for name, value := range o.Fields {
 			if value != "" {
@@ -290,7 +297,16 @@ func (a *App) CreateGroup(ctx context.Context, o GroupOptions) error {
 	})
 }
 
+// newGroup looks once more, since PPMS would overwrite a group that was made while somebody thought about the question.
 func (m *manual) newGroup(ctx context.Context, c *reconcile.Change) {
+	switch _, exists, err := m.reader.Group(ctx, c.Login); {
+	case err != nil:
+		m.skip(ctx, c, reconcile.NotSent, "it could not be read before the write: "+err.Error())
+		return
+	case exists:
+		m.skip(ctx, c, reconcile.Stale, "the group exists by now")
+		return
+	}
 	m.send(ctx, c, func(ctx context.Context) error { return m.writer.NewGroup(ctx, c.Login, sent(c)) })
 }
 
@@ -431,21 +447,26 @@ func (a *App) CreateOrder(ctx context.Context, o OrderOptions) error {
 		if !exists {
 			return fmt.Errorf("PPMS has no user %q", o.Login)
 		}
-		before, err := ordersAfter(ctx, m.reader, 0)
-		if err != nil {
-			return err
-		}
-		last := 0
-		if len(before) > 0 {
-			last = slices.Max(before)
-		}
 		c := &reconcile.Change{Kind: reconcile.CreateOrder, Login: o.Login, Fields: map[string]reconcile.Value{
-			"serviceid": {To: o.Service}, "quantity": {To: o.Quantity}, afterOrder: {To: strconv.Itoa(last)},
+			"serviceid": {To: o.Service}, "quantity": {To: o.Quantity},
 		}}
-		return m.do(ctx, o.WriteOptions, o.words(), c, func(ctx context.Context, c *reconcile.Change) {
-			m.send(ctx, c, func(ctx context.Context) error { return m.writer.CreateOrder(ctx, order) })
-		})
+		return m.do(ctx, o.WriteOptions, o.words(), c, func(ctx context.Context, c *reconcile.Change) { m.newOrder(ctx, c, order) })
 	})
+}
+
+// newOrder looks which order is the last when it is sent, and not when somebody began to think about the question.
+func (m *manual) newOrder(ctx context.Context, c *reconcile.Change, order ppms.NewOrder) {
+	before, err := ordersAfter(ctx, m.reader, 0)
+	if err != nil {
+		m.skip(ctx, c, reconcile.NotSent, "the orders could not be read before the write: "+err.Error())
+		return
+	}
+	last := 0
+	if len(before) > 0 {
+		last = slices.Max(before)
+	}
+	c.Fields[afterOrder] = reconcile.Value{To: strconv.Itoa(last)}
+	m.send(ctx, c, func(ctx context.Context) error { return m.writer.CreateOrder(ctx, order) })
 }
 
 // afterOrder is what the journal keeps of a createorder so that it can be found later: the highest ref there was before.
@@ -490,12 +511,26 @@ func orderState(ctx context.Context, reader *ppms.Reader, c *reconcile.Change) (
 			return finding{}, err
 		}
 		for j := range lines {
-			if lines[j].Service == c.Fields["serviceid"].To && lines[j].Quantity.Equal(quantity) {
+			if sameNumber(lines[j].Service, c.Fields["serviceid"].To) && lines[j].Quantity.Equal(quantity) {
 				return finding{outcome: reconcile.Applied, detail: fmt.Sprintf("order %d", ref)}, nil
 			}
 		}
 	}
-	return finding{outcome: reconcile.NotApplied, detail: "PPMS lists no such order"}, nil
+	detail := "PPMS lists no such order"
+	if len(refs) > 0 { // of another quantity than was sent, perhaps
+		detail += fmt.Sprintf("; look at the new ones before you place it again: %v", refs)
+	}
+	return finding{outcome: reconcile.NotApplied, detail: detail}, nil
+}
+
+// sameNumber compares ids, where 0302 is 302.
+func sameNumber(a, b string) bool {
+	x, err := ppms.ParseDecimal(a)
+	y, other := ppms.ParseDecimal(b)
+	if err != nil || other != nil {
+		return strings.TrimSpace(a) == strings.TrimSpace(b)
+	}
+	return x.Equal(y)
 }
 
 // groupState compares a new group with what PPMS has.
