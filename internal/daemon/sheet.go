@@ -35,6 +35,15 @@ type sheet struct {
 
 func (s *sheet) add(values ...any) { s.rows = append(s.rows, values) }
 
+// without notes something that the list of PPMS has, and of which it has nothing to say.
+func (s *sheet) without(what, name string) {
+	if s.note == "" {
+		s.note = what + ": " + name
+		return
+	}
+	s.note += ", " + name
+}
+
 // date is a day without a time; "" for none.
 func date(t time.Time) string {
 	if t.IsZero() {

@@ -74,9 +74,9 @@ func (b *Toolbox) Users(ctx context.Context, active ppms.Active, details bool) e
 	if err != nil || !details {
 		return b.show(list("login", logins, "PPMS has no such users."), err)
 	}
-	users, _, err := b.reader.Records(ctx, logins, b.progress("users", len(logins)))
-	if err != nil {
-		return err
+	users, gone, err := b.reader.Records(ctx, logins, b.progress("users", len(logins)))
+	if err != nil || len(gone) > 0 {
+		return unlisted("getusers", some(gone), err)
 	}
 	s := &sheet{columns: append([]string{"login"}, userColumns()...)}
 	for i := range users {
@@ -139,16 +139,12 @@ func (b *Toolbox) Emails(ctx context.Context, logins []string, active ppms.Activ
 		return fmt.Errorf("PPMS has no user %s", some(gone))
 	}
 	s := &sheet{columns: []string{"login", "email"}}
-	var without []string
 	for i := range users {
 		if email := users[i].Fields[reconcile.Email]; email != "" {
 			s.add(users[i].Login, email)
 		} else {
-			without = append(without, users[i].Login)
+			s.without("Without an address", users[i].Login)
 		}
-	}
-	if len(without) > 0 {
-		s.note = "Without an address: " + strings.Join(without, ", ")
 	}
 	return b.show(s, nil)
 }

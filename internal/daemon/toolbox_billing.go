@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"ppms-syncd/internal/ppms"
 )
@@ -32,7 +33,10 @@ func (b *Toolbox) Orders(ctx context.Context, ref int, lines bool) error {
 	}
 	all, err := b.reader.AllOrderLines(ctx, refs, b.progress("orders", len(refs)))
 	s := &sheet{columns: append([]string{"facility", "order", "line", "service", "quantity"}, orderColumns()...), none: none}
-	for _, of := range all {
+	for n, of := range all {
+		if len(of) == 0 {
+			s.without("Without lines", strconv.Itoa(refs[n]))
+		}
 		for i := range of {
 			l := &of[i]
 			s.add(append([]any{l.Facility, l.Ref, l.ID, l.Service, l.Quantity}, orderValues(&l.Order)...)...)
@@ -62,6 +66,9 @@ func (b *Toolbox) Invoices(ctx context.Context, charges bool) error {
 		of, err := b.reader.Charges(ctx, id)
 		if err != nil {
 			return err
+		}
+		if len(of) == 0 {
+			s.without("Without charges", id)
 		}
 		for _, c := range of {
 			s.add(id, c.Account, c.Amount)

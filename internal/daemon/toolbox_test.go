@@ -277,3 +277,22 @@ func TestFormulas(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// What a list has is not left out in silence where PPMS says nothing about it.
+func TestListedButUnknown(t *testing.T) {
+	w := newWorld(t, func(s *settings) {
+		s.Seed.Orders = []ppmssim.Order{{Ref: 1001, Facility: 2, Login: "carl", Lines: []ppmssim.OrderLine{{ID: 1, Service: 302, Quantity: "2"}}}}
+		s.Seed.Invoices = []ppmssim.Invoice{{ID: "2026-1", Charges: []ppmssim.Charge{{Account: "CC", Amount: "2"}}}}
+	})
+	w.faults("getuser{login=carl}:empty", "getorderlines:empty", "getinvoice:empty")
+	fails(t, w.app.Toolbox(t.Context(), daemon.TableForm, func(ctx context.Context, b *daemon.Toolbox) error {
+		return b.Users(ctx, daemon.AnyActivity, true)
+	}), "getusers lists carl")
+	for want, ask := range map[string]func(ctx context.Context, b *daemon.Toolbox) error{
+		"Without lines: 1001":     func(ctx context.Context, b *daemon.Toolbox) error { return b.Orders(ctx, 0, true) },
+		"Without charges: 2026-1": func(ctx context.Context, b *daemon.Toolbox) error { return b.Invoices(ctx, true) },
+	} {
+		must(t, w.app.Toolbox(t.Context(), daemon.TableForm, ask))
+		expect(t, w.text(), want)
+	}
+}
