@@ -18,17 +18,10 @@ func (p positions[T]) parse(text string) ([]T, error) {
 	var all []T
 	line, header := 1, false
 	for rest := text; rest != ""; {
-		first, after, _ := strings.Cut(rest, "\n")
-		fields, next, ok := record(rest)
-		if !ok {
-			next = after // a quote in a title
-		}
+		first, _, _ := strings.Cut(rest, "\n")
+		fields, next, good := p.row(rest)
 		at := line
 		line, rest = line+ends(rest, next), next
-		for i := range fields {
-			fields[i] = strings.TrimSpace(unescape(fields[i]))
-		}
-		good := ok && len(fields) >= p.columns && strings.Join(fields[p.columns:], "") == "" && p.isRow(fields)
 		switch {
 		case strings.TrimSpace(first) == "":
 			continue
@@ -48,4 +41,16 @@ func (p positions[T]) parse(text string) ([]T, error) {
 		return nil, malformed(text, "the answer has neither rows nor a header of %d columns", p.columns)
 	}
 	return all, nil
+}
+
+// row reads the values of one row and returns what follows it. It is good if it is a row indeed.
+func (p positions[T]) row(text string) (fields []string, rest string, good bool) {
+	fields, rest, ok := record(text)
+	if !ok { // a quote in a title
+		_, rest, _ = strings.Cut(text, "\n")
+	}
+	for i := range fields {
+		fields[i] = strings.TrimSpace(unescape(fields[i]))
+	}
+	return fields, rest, ok && len(fields) >= p.columns && strings.Join(fields[p.columns:], "") == "" && p.isRow(fields)
 }
