@@ -40,6 +40,10 @@ func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) er
 		if err := s.checkPage(q, result); err != nil {
 			return err
 		}
+		if n := pagingControls(result.Controls); n > 1 {
+			return incomplete("look into the server's log, and for a proxy in between",
+				"%s, page %d came with %d paging controls: nobody knows whether it is the last", q.what, page, n)
+		}
 		answer, paged := ldap.FindControl(result.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
 		if paged && len(answer.Cookie) > 0 && !before.goesOn(string(answer.Cookie), result.Entries) {
 			return incomplete("look into the server's log", "%s, page %d: the server returned a cookie for the second time, so pages repeat", q.what, page)
@@ -54,6 +58,15 @@ func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) er
 			return nil
 		}
 	}
+}
+
+func pagingControls(all []ldap.Control) (n int) {
+	for _, c := range all {
+		if c.GetControlType() == ldap.ControlTypePaging {
+			n++
+		}
+	}
+	return n
 }
 
 // progress notices when pages go round in circles. A cookie that comes twice is one sign, but not of 389-ds, whose cookie
@@ -110,8 +123,8 @@ func (s *session) search(ctx context.Context, q query, controls ...ldap.Control)
 	return result, nil
 }
 
-// checkPage looks for what go-ldap lets pass: references, attributes of which only a range came, and attributes in two parts, of
-// which we would see the first alone.
+// checkPage looks for what go-ldap lets pass: references, entries that are not where we looked, attributes of which only a range
+// came, and attributes in two parts, of which we would see the first alone.
 func (s *session) checkPage(q query, result *ldap.SearchResult) error {
 	for _, ref := range result.Referrals {
 		if !s.refs.allow(ref) {
@@ -120,7 +133,15 @@ func (s *session) checkPage(q query, result *ldap.SearchResult) error {
 		}
 		s.log.Debug("ldap reference left unread", zap.String("reference", ref))
 	}
+	base, err := dnKey(q.base)
+	if err != nil {
+		return incomplete("look at it with ldapsearch", "%s: the name %q cannot be understood: %v", q.what, q.base, err)
+	}
 	for _, e := range result.Entries {
+		if key, err := dnKey(e.DN); err == nil && !below(key, base) || q.one && key != base {
+			return incomplete("look at it with ldapsearch, and for a proxy in between",
+				"%s: the server answers with another entry, %q, which is outside of what was asked for", q.what, e.DN)
+		}
 		for i, a := range e.Attributes {
 			if slices.ContainsFunc(e.Attributes[:i], func(b *ldap.EntryAttribute) bool { return strings.EqualFold(a.Name, b.Name) }) {
 				return incomplete("look at it with ldapsearch, and for a proxy in between", "%s: %s of %s came twice", q.what, a.Name, e.DN)

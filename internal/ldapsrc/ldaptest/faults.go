@@ -32,6 +32,7 @@ type Reply struct {
 	Referral []string
 	Paging   bool   // send the paged results control
 	Cookie   string // in that control; "" on the last page
+	Ended    bool   // a control with an empty cookie comes before that one
 
 	// References are continuation references (URLs), sent after the first half of the entries.
 	References []string
@@ -97,6 +98,9 @@ func RepeatCookie() Do {
 
 // DropPaging leaves the paging control out, so that the page looks like the last.
 func DropPaging() Do { return func(r *Reply) { r.Paging = false } }
+
+// PagingTwice sends two paging controls, the first of which says that the page is the last.
+func PagingTwice() Do { return func(r *Reply) { r.Ended = true } }
 
 // IgnorePaging sends everything at once, without control.
 func IgnorePaging() Do {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
 )
 
 // reply sends what became of a search, and says whether the connection goes on.
@@ -27,7 +29,11 @@ func (c *conn) reply(id int64, r *Reply) bool {
 	case r.Raw != nil:
 		_, _ = w.Write(r.Raw)
 	case !r.Stall && r.Paging:
-		_, _ = w.Write(message(id, result(opDone, r.Code, r.Matched, r.Text, r.Referral...), pagingResponse(r.Cookie)))
+		controls := []*ber.Packet{pagingResponse(r.Cookie)}
+		if r.Ended {
+			controls = slices.Insert(controls, 0, pagingResponse(""))
+		}
+		_, _ = w.Write(message(id, result(opDone, r.Code, r.Matched, r.Text, r.Referral...), controls...))
 	case !r.Stall:
 		_, _ = w.Write(message(id, result(opDone, r.Code, r.Matched, r.Text, r.Referral...)))
 	}
