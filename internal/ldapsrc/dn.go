@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-ldap/ldap/v3"
-	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -100,14 +99,14 @@ func shortType(kind string) string {
 	return kind
 }
 
-// foldText normalises text as caseIgnoreMatch does: composition, case and repeated blanks do not count. What is no text, which
-// a DN can have in escaped form, stays as it is.
+// foldText normalises text as caseIgnoreMatch does: composition, case and repeated blanks do not count. Case is lower case, as servers
+// have it, and no more: with Unicode's folding Strauß and Strauss, who may both be there, would be one. What is no text, which a DN
+// can have in escaped form, stays as it is.
 func foldText(s string) string {
 	if !utf8.ValidString(s) {
 		return s
 	}
-	s = norm.NFC.String(cases.Fold().String(norm.NFC.String(s)))
-	return strings.Join(strings.Fields(s), " ")
+	return strings.Join(strings.Fields(strings.ToLower(norm.NFKC.String(s))), " ")
 }
 
 func escapeComma(s string) string {
