@@ -79,15 +79,10 @@ func (x *explainer) see(e *entry, key string, p *reconcile.Person) {
 
 func (x *explainer) groups(direct []int) []InGroup {
 	above := x.graph.above(direct)
-	paths := make([]path, 0, len(above))
-	for _, p := range above {
-		paths = append(paths, p)
-	}
-	slices.SortFunc(paths, x.graph.compare)
-	out := make([]InGroup, len(paths))
-	for i, p := range paths {
-		g := &x.graph.groups[p[0]]
-		out[i] = InGroup{Name: g.name, DN: g.dn, Path: x.graph.pathNames(p)}
+	out := make([]InGroup, len(above.order))
+	for i, at := range above.order {
+		g := &x.graph.groups[at]
+		out[i] = InGroup{Name: g.name, DN: g.dn, Path: x.graph.pathNames(above.to(at))}
 	}
 	return out
 }

@@ -36,6 +36,9 @@ type mapper struct {
 // lists is what expressions see of a person's groups.
 type lists struct{ names, dns []string }
 
+// mostLists is how many are kept: those of 50,000 people in 100 groups each would take 200 MB.
+const mostLists = 4096
+
 func newMapper(cfg *Config, m *Mapping, g *groupGraph) *mapper {
 	users := cfg.Users
 	out := &mapper{
@@ -204,6 +207,9 @@ func (m *mapper) groupsOf(direct []int) {
 		}
 		slices.Sort(l.names)
 		l.names = slices.Compact(l.names)
+		if len(m.lists) >= mostLists { // where everybody has groups of their own, keeping them gains nothing
+			clear(m.lists)
+		}
 		m.lists[string(m.listKey)] = l
 	}
 	m.subject.groups, m.subject.dns = l.names, l.dns

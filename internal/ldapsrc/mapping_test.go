@@ -342,6 +342,35 @@ func BenchmarkMapping(b *testing.B) {
 	}
 }
 
+// However many people have groups like nobody else, each sees their own, and not all are kept.
+func TestGroupsLikeNobodyElse(t *testing.T) {
+	t.Parallel()
+	const groups = 13
+	l := listing{}
+	for i := range 1 << groups {
+		for bit := range groups {
+			if i>>bit&1 == 1 {
+				l[fmt.Sprintf("g%02d", bit)] = append(l[fmt.Sprintf("g%02d", bit)], fmt.Sprintf("p%d", i))
+			}
+		}
+	}
+	m := Mapping{Login: must(CompileValue("groups.join('+')"))}
+	mapper := newMapper(&Config{Users: UserSearch{ID: "id"}}, &m, build(t, l, true, asIs))
+	for i := range 1 << groups {
+		var want []string
+		for bit := range groups {
+			if i>>bit&1 == 1 {
+				want = append(want, fmt.Sprintf("g%02d", bit))
+			}
+		}
+		key := must(dnKey(nameDN(fmt.Sprintf("p%d", i))))
+		p := must(mapper.person(anEntry(key, map[string][]string{"id": {key}}), key))
+		if p.Login != strings.Join(want, "+") || len(mapper.lists) > mostLists {
+			t.Fatalf("%s sees %s, and %d lists are kept", key, p.Login, len(mapper.lists))
+		}
+	}
+}
+
 // TestGroupThatAnExpressionNames: where it is not there, the expression says nothing, and what it decides is left alone.
 func TestGroupThatAnExpressionNames(t *testing.T) {
 	t.Parallel()

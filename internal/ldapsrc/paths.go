@@ -5,58 +5,78 @@ import (
 	"slices"
 )
 
-// path is a way through the groups, from the outermost to the innermost.
-type path []int
-
-// compare puts shorter paths first, then goes by the groups' names, then by their DNs.
-func (g *groupGraph) compare(a, b path) int {
-	return cmp.Or(cmp.Compare(len(a), len(b)),
-		slices.CompareFunc(a, b, func(x, y int) int { return cmp.Compare(g.groups[x].name, g.groups[y].name) }),
-		slices.Compare(a, b))
+// ways are the best ways through the groups to all that can be reached: the shorter first, then by the groups' names, then by their
+// DNs. Each is kept as its last step, since paths spelled out take the square of what a long chain of groups has.
+type ways struct {
+	order []int       // groups, by their way
+	via   map[int]int // the group before it on its way; -1 at the start
 }
 
-// walk finds the best path to every group that can be reached, level by level, so that cycles end by themselves. next gives
-// the neighbours of a group and extend the path to one of them.
-func (g *groupGraph) walk(start []path, end func(path) int, next func(int) []int, extend func(path, int) path) map[int]path {
-	best := make(map[int]path)
-	for level := start; len(level) > 0; {
-		slices.SortFunc(level, g.compare)
-		var further []path
-		for _, p := range level {
-			at := end(p)
-			if _, known := best[at]; known {
+// step is one way on, and the place of the way before it: names is the same for ways that are spelled alike.
+type step struct{ at, via, names, rank int }
+
+// walk goes level by level, so that cycles end by themselves. next gives the neighbours of a group, which come after it on a path if
+// the walk goes down, and before it otherwise.
+func (g *groupGraph) walk(start []int, next func(int) []int, down bool) ways {
+	w := ways{via: make(map[int]int)}
+	level := make([]step, len(start))
+	for i, at := range start {
+		level[i] = step{at: at, via: -1}
+	}
+	byName := func(a, b step) int {
+		own, before := cmp.Compare(g.groups[a.at].name, g.groups[b.at].name), cmp.Compare(a.names, b.names)
+		if down {
+			return cmp.Or(before, own)
+		}
+		return cmp.Or(own, before)
+	}
+	for len(level) > 0 {
+		slices.SortFunc(level, func(a, b step) int {
+			own, before := cmp.Compare(a.at, b.at), cmp.Compare(a.rank, b.rank)
+			if down {
+				return cmp.Or(byName(a, b), before, own)
+			}
+			return cmp.Or(byName(a, b), own, before)
+		})
+		var further []step
+		names := 0
+		for i, s := range level {
+			if i > 0 && byName(level[i-1], s) != 0 {
+				names++
+			}
+			if _, known := w.via[s.at]; known {
 				continue
 			}
-			best[at] = p
-			for _, n := range next(at) {
-				if _, known := best[n]; !known {
-					further = append(further, extend(p, n))
+			for _, n := range next(s.at) {
+				if _, known := w.via[n]; !known {
+					further = append(further, step{n, s.at, names, len(w.order)})
 				}
 			}
+			w.via[s.at] = s.via
+			w.order = append(w.order, s.at)
 		}
 		level = further
 	}
-	return best
+	return w
 }
 
-// below gives the best path from a group to each that it contains, itself included.
-func (g *groupGraph) below(root int) map[int]path {
-	return g.walk([]path{{root}},
-		func(p path) int { return p[len(p)-1] },
-		func(i int) []int { return g.groups[i].children },
-		func(p path, n int) path { return append(slices.Clip(p), n) })
-}
-
-// above gives, for somebody whom these groups list, each group that contains them, with the best path down from it.
-func (g *groupGraph) above(direct []int) map[int]path {
-	start := make([]path, len(direct))
-	for i, d := range direct {
-		start[i] = path{d}
+// to lists the groups of a way, the one it leads to first.
+func (w *ways) to(at int) []int {
+	var path []int
+	for ; at >= 0; at = w.via[at] {
+		path = append(path, at)
 	}
-	return g.walk(start,
-		func(p path) int { return p[0] },
-		func(i int) []int { return g.groups[i].parents },
-		func(p path, n int) path { return append(path{n}, p...) })
+	return path
+}
+
+// below gives the ways from a group to each that it contains, itself included.
+func (g *groupGraph) below(root int) ways {
+	return g.walk([]int{root}, func(i int) []int { return g.groups[i].children }, true)
+}
+
+// above gives, for somebody whom these groups list, the ways up to each group that contains them.
+func (g *groupGraph) above(direct []int) ways {
+	return g.walk(direct, func(i int) []int { return g.groups[i].parents }, false)
 }
 
 // containing lists all groups that contain somebody whom these groups list, ascending. It is above without the paths, for
@@ -87,7 +107,7 @@ func (g *groupGraph) containing(direct []int) []int {
 }
 
 // pathNames spells a path.
-func (g *groupGraph) pathNames(p path) []string {
+func (g *groupGraph) pathNames(p []int) []string {
 	names := make([]string, len(p))
 	for i, x := range p {
 		names[i] = g.groups[x].name

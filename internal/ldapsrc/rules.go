@@ -2,7 +2,6 @@ package ldapsrc
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"ppms-syncd/internal/reconcile"
@@ -19,8 +18,9 @@ type ruleBook struct {
 // reached is a rule whose group contains some other group, or is it.
 type reached struct {
 	rule  int
-	path  path
-	names []string // of the path; shared by all members
+	group int
+	rank  int      // of the path among those of the rule
+	names []string // of the path, once somebody has it; shared by all members
 }
 
 // ruleRead collects why a rule cannot be trusted.
@@ -28,6 +28,7 @@ type ruleRead struct {
 	suspect string
 	dn      string // of the person for whom its condition failed; the first by DN, so that order does not matter
 	root    string // DN of its group; "" for a condition
+	ways    ways   // from there
 	groups  []int  // that it reaches, or that its condition names
 }
 
@@ -45,10 +46,10 @@ func newRuleBook(sources []RuleSource, g *groupGraph) *ruleBook {
 			continue
 		}
 		below := g.below(root)
-		b.reads[i].suspect = g.badBelow(below)
-		b.reads[i].root, b.reads[i].groups = g.groups[root].key, slices.Sorted(maps.Keys(below))
-		for at, p := range below {
-			b.reach[at] = append(b.reach[at], reached{i, p, g.pathNames(p)})
+		b.reads[i].suspect = g.badBelow(below.order)
+		b.reads[i].root, b.reads[i].ways, b.reads[i].groups = g.groups[root].key, below, slices.Sorted(slices.Values(below.order))
+		for rank, at := range below.order {
+			b.reach[at] = append(b.reach[at], reached{rule: i, group: at, rank: rank})
 		}
 	}
 	return b
@@ -60,7 +61,7 @@ func (b *ruleBook) members(g *groupGraph, p *subject, direct []int) []reconcile.
 	for _, d := range direct {
 		for i := range b.reach[d] {
 			r := &b.reach[d][i]
-			if old := b.best[r.rule]; old == nil || g.compare(r.path, old.path) < 0 {
+			if old := b.best[r.rule]; old == nil || r.rank < old.rank {
 				b.best[r.rule] = r
 			}
 		}
@@ -69,6 +70,10 @@ func (b *ruleBook) members(g *groupGraph, p *subject, direct []int) []reconcile.
 	for i, s := range b.sources {
 		if s.When == nil {
 			if r := b.best[i]; r != nil {
+				if r.names == nil {
+					r.names = g.pathNames(b.reads[i].ways.to(r.group))
+					slices.Reverse(r.names)
+				}
 				out = append(out, reconcile.Member{Rule: i, Path: r.names})
 			}
 			continue

@@ -31,9 +31,9 @@ func (g *groupGraph) find(nameOrDN string) (int, string) {
 }
 
 // badBelow says why not all members of these groups are known.
-func (g *groupGraph) badBelow(reached map[int]path) string {
+func (g *groupGraph) badBelow(reached []int) string {
 	worst := -1
-	for i := range reached {
+	for _, i := range reached {
 		if g.groups[i].bad != "" && (worst < 0 || i < worst) {
 			worst = i
 		}
@@ -49,7 +49,7 @@ func (g *groupGraph) named(use groupUse) []int {
 	reached := make(map[int]bool)
 	for _, n := range use.names {
 		if i, problem := g.find(n); problem == "" {
-			for r := range g.below(i) {
+			for _, r := range g.below(i).order {
 				reached[r] = true
 			}
 		}
@@ -63,10 +63,10 @@ func (g *groupGraph) doubt(use groupUse) string {
 	if !use.any {
 		return ""
 	}
-	reached := make(map[int]path)
+	var reached []int
 	if !use.named { // it may look at any of them
 		for i := range g.groups {
-			reached[i] = nil
+			reached = append(reached, i)
 		}
 	}
 	for _, n := range use.names {
@@ -77,9 +77,7 @@ func (g *groupGraph) doubt(use groupUse) string {
 		if problem != "" {
 			return problem
 		}
-		for r := range g.below(i) {
-			reached[r] = nil
-		}
+		reached = append(reached, g.below(i).order...)
 	}
 	return g.badBelow(reached)
 }
