@@ -1,6 +1,7 @@
 package ldapsrc
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -17,4 +18,15 @@ func (e *entry) get(name string) []string {
 		}
 	}
 	return nil
+}
+
+// all gives the raw values of an attribute and of its subtypes, such as member;lang-de, which count as its own (RFC 4512 2.5.2).
+func (e *entry) all(name string) []string {
+	values := e.get(name)
+	for _, a := range e.Attributes {
+		if base, _, options := strings.Cut(a.Name, ";"); options && strings.EqualFold(base, name) {
+			values = append(slices.Clip(values), a.Values...)
+		}
+	}
+	return values
 }

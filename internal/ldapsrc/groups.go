@@ -21,6 +21,7 @@ type group struct {
 
 	members  []string // keys or uids; only until the graph is built
 	number   string   // by which people name it as their primary group; "" if none do
+	lists    bool     // lists somebody, whoever that is
 	empty    bool     // lists nobody at all, and is nobody's primary group
 	bad      string   // why not all of its members are known
 	children []int    // groups that it lists, by name
@@ -34,6 +35,7 @@ type groupGraph struct {
 	byKey  map[string]int   // key of the DN
 	byName map[string][]int // folded name
 	nested bool             // groups that list groups count
+	uids   bool             // members are uids, not DNs
 	direct map[string][]int // key of a member → groups that list it, ascending
 	byUID  map[string][]int // the same for members whom their uid stands for
 	// Primary groups do not list their people. See Kind.
@@ -62,7 +64,7 @@ func (g *groupGraph) add(e *entry, search GroupSearch) error {
 	} else if len(names) > 0 {
 		out.name = names[0]
 	}
-	out.readMembers(search.Member, e.get(search.Member))
+	out.readMembers(search.Member, e.all(search.Member))
 	if g.primary.Group != "" {
 		out.readNumber(g.primary.Group, e.get(g.primary.Group))
 	}
@@ -90,7 +92,7 @@ func (g *group) readMembers(attribute string, values []string) {
 			g.members = append(g.members, k)
 		}
 	}
-	g.empty = len(values) == 0
+	g.lists, g.empty = len(values) > 0, len(values) == 0
 }
 
 // readNumber reads what people name their primary group by. Without it nobody knows whose it is.
@@ -142,17 +144,17 @@ func (g *groupGraph) build(search GroupSearch) error {
 			}
 		}
 	}
-	uids := strings.EqualFold(search.Member, memberUID)
+	g.uids = search.Base != "" && strings.EqualFold(search.Member, memberUID)
 	for i := range g.groups {
-		g.connect(i, uids)
+		g.connect(i)
 	}
 	return nil
 }
 
 // connect enters who is in a group.
-func (g *groupGraph) connect(i int, uids bool) {
+func (g *groupGraph) connect(i int) {
 	x, index := &g.groups[i], g.direct
-	if uids {
+	if g.uids {
 		index = g.byUID
 	}
 	for _, m := range x.members {
@@ -161,7 +163,7 @@ func (g *groupGraph) connect(i int, uids bool) {
 			continue // listed twice, in two spellings
 		}
 		index[m] = append(listing, i)
-		if child, ok := g.byKey[m]; ok && !uids && g.nested && child != i {
+		if child, ok := g.byKey[m]; ok && !g.uids && g.nested && child != i {
 			x.children = append(x.children, child)
 			g.groups[child].parents = append(g.groups[child].parents, i)
 		}
@@ -181,14 +183,23 @@ func (g *groupGraph) of(e *entry, key string) ([]int, error) {
 			all = append(slices.Clip(all), more...)
 		}
 	}
-	if len(g.byUID) > 0 {
+	var bad error
+	if g.uids {
+		known := false
 		for _, uid := range e.get(uidAttribute) {
-			if k, err := uidKey(uid); err == nil && k != "" {
+			k, err := uidKey(uid)
+			if err != nil {
+				bad = fmt.Errorf("%s: %w", uidAttribute, err)
+			}
+			if k != "" {
+				known = true
 				add(g.byUID[k])
 			}
 		}
+		if !known && bad == nil {
+			bad = fmt.Errorf("%s: there is none, though groups list people by it; let the reader see it", uidAttribute)
+		}
 	}
-	var bad error
 	if g.primary.Person != "" {
 		for _, v := range e.get(g.primary.Person) {
 			number, err := groupNumber(g.primary.Person, v)

@@ -137,7 +137,7 @@ func TestGroupNumbers(t *testing.T) {
 func posixGraph(tb testing.TB, primary Primary, groups map[string][]string) *groupGraph {
 	tb.Helper()
 	g := &groupGraph{primary: primary}
-	search := GroupSearch{Name: "cn", Member: "MEMBERUID"}
+	search := GroupSearch{Base: "ou=groups", Name: "cn", Member: "MEMBERUID"}
 	for name, numbers := range groups {
 		e := anEntry("cn="+name+",ou=groups", map[string][]string{"cn": {name}, "gidNumber": numbers[:1], "memberUid": numbers[1:]})
 		if numbers[0] == "" {
@@ -172,6 +172,8 @@ func TestPosixMembers(t *testing.T) {
 		{"primary alone", map[string][]string{"uid": {"cleo"}, "gidNumber": {"100"}}, []string{"staff"}, ""},
 		{"by a second uid", map[string][]string{"uid": {"dan", "BEN"}, "gidNumber": {"100"}}, []string{"lab", "staff"}, ""},
 		{"no number", map[string][]string{"uid": {"ben"}, "gidNumber": {"x"}}, []string{"lab"}, `gidNumber: "x" is no number`},
+		{"no uid", map[string][]string{"uid": {" "}, "gidNumber": {"100"}}, []string{"staff"}, "uid: there is none, though groups list people by it; let the reader see it"},
+		{"no text", map[string][]string{"uid": {"ben\xff"}, "gidNumber": {"100"}}, []string{"staff"}, "uid: it is no text"},
 	} {
 		at, err := g.of(anEntry("cn=somebody", c.entry), "cn=somebody")
 		var got []string
@@ -202,7 +204,7 @@ func TestPrimaryGroupIsNotEmpty(t *testing.T) {
 	if g.noMembers() != 2 {
 		t.Errorf("%d groups without members before the people came", g.noMembers())
 	}
-	if _, err := g.of(anEntry("uid=x", map[string][]string{"gidNumber": {"100"}}), "uid=x"); err != nil {
+	if _, err := g.of(anEntry("uid=x", map[string][]string{"uid": {"x"}, "gidNumber": {"100"}}), "uid=x"); err != nil {
 		t.Fatal(err)
 	}
 	if g.noMembers() != 1 {

@@ -119,7 +119,7 @@ func TestActiveDirectory(t *testing.T) {
 		t.Error(d)
 	}
 	for _, rule := range r.Directory.Rules {
-		if rule.Suspect != "" || len(rule.Empty) > 0 {
+		if rule.Suspect != "" || slices.ContainsFunc(rule.Empty, func(dn string) bool { return !strings.HasPrefix(dn, reconcile.ListMark) }) {
 			t.Errorf("%+v", rule)
 		}
 	}
@@ -222,6 +222,45 @@ func TestSlapdPosix(t *testing.T) {
 	}
 	hidden := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Entries: tree(posixEntry("anna", "100")), ACL: []string{"access to attrs=gidNumber by * none"}})
 	mustFail(t, profiled(t, "posix", reads(t, hidden)), mapping(), "has no gidNumber")
+}
+
+// What groups list people by is hidden from the reader: of one person, or in all groups. Nobody may look as if they had left.
+func TestSlapdPosixHidden(t *testing.T) {
+	t.Parallel()
+	entries := tree(posixEntry("anna", "200"), posixEntry("ben", "100"), posixGroup("users", "100"), posixGroup("lab", "200", "ben"))
+	m := mapping(ldapsrc.RuleSource{Name: "lab", Group: "lab"})
+	m.Login = ldapsrc.Attribute("mail")
+	open := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Entries: entries})
+	known := mustRead(t, profiled(t, "posix", reads(t, open)), m, ldapsrc.Request{}).Directory.Rules[0].Groups
+
+	uid := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Entries: entries, ACL: []string{`access to dn.exact="` + uidDN("ben") + `" attrs=uid by * none`}})
+	r := mustRead(t, profiled(t, "posix", reads(t, uid)), m, ldapsrc.Request{})
+	if d := cmp.Diff([]string{"anna@example.org lab", "ben@example.org; uid: there is none, though groups list people by it; let the reader see it"}, summary(r)); d != "" {
+		t.Error(d)
+	}
+	list := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Entries: entries, ACL: []string{"access to attrs=memberUid by * none"}})
+	r = mustRead(t, profiled(t, "posix", reads(t, list)), m, ldapsrc.Request{})
+	if lost := r.Directory.Rules[0].Empty; len(lost) != 1 || !slices.Contains(known, lost[0]) {
+		t.Errorf("%q of %q are empty", lost, known)
+	}
+}
+
+// Members under an option count, and names that differ for the server differ here.
+func TestSlapdMembersAsTheServerTakesThem(t *testing.T) {
+	t.Parallel()
+	named := func(uid, cn string) ldaptest.Entry {
+		e := person(uid)
+		e.DN, e.Attrs["cn"] = "cn="+cn+","+peopleBase, []string{cn}
+		return e
+	}
+	lab := groupOf("lab", uidDN("anna"), "cn=STRAUSS,"+peopleBase, "cn=Fisch,"+peopleBase)
+	lab.Attrs["member;lang-de"] = []string{uidDN("ben")}
+	s := slapdtest.StartSlapd(t, slapdtest.SlapdOptions{Entries: tree(person("anna"), person("ben"), person("cleo"),
+		named("s1", "Strauß"), named("s2", "Strauss"), named("f", "\ufb01sch"), lab)})
+	cfg, m := reads(t, s), mapping(ldapsrc.RuleSource{Name: "lab", Group: "lab"})
+	if d := cmp.Diff([]string{"anna lab", "ben lab", "cleo", "f lab", "s1", "s2 lab"}, summary(mustRead(t, cfg, m, ldapsrc.Request{}))); d != "" {
+		t.Error(d)
+	}
 }
 
 // Whom an administrator locked may not work; a lock after wrong passwords ends by itself.

@@ -92,8 +92,8 @@ func (s *session) complete(ctx context.Context, e *ldap.Entry, attribute string)
 		values = append(values, more...)
 	}
 	e.Attributes = slices.DeleteFunc(e.Attributes, func(a *ldap.EntryAttribute) bool {
-		name, _, _ := strings.Cut(a.Name, ";")
-		return strings.EqualFold(name, attribute)
+		s, _, _ := parseSpan(a.Name)
+		return strings.EqualFold(a.Name, attribute) || strings.EqualFold(s.attribute, attribute)
 	})
 	e.Attributes = append(e.Attributes, &ldap.EntryAttribute{Name: attribute, Values: values})
 	return nil

@@ -109,12 +109,21 @@ func (b *ruleBook) result(g *groupGraph, known []string) []reconcile.RuleRead {
 // read this time, may have been hidden from the reader.
 func (g *groupGraph) found(groups []int, known []string) (out reconcile.RuleRead) {
 	for _, at := range groups {
-		if x := &g.groups[at]; x.empty {
+		x := &g.groups[at]
+		if x.empty {
 			out.Empty = append(out.Empty, x.key)
-		} else {
-			out.Groups = append(out.Groups, x.key)
+			continue
+		}
+		out.Groups = append(out.Groups, x.key)
+		switch { // people whose primary group it is would hide that the list is withheld
+		case g.primary.Group == "":
+		case x.lists:
+			out.Groups = append(out.Groups, reconcile.ListMark+x.key)
+		default:
+			out.Empty = append(out.Empty, reconcile.ListMark+x.key)
 		}
 	}
+	slices.Sort(out.Groups)
 	for _, dn := range known {
 		if _, read := g.byKey[dn]; read || !g.nested {
 			continue

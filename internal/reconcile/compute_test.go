@@ -470,6 +470,16 @@ func TestCompute(t *testing.T) {
 			w.Directory.Rules[0].Empty = []string{"cn=imaging"}
 			w.Memory.Rules = map[string]RuleMemory{"confocal": {Members: 2, Groups: []string{"cn=confocal", "cn=imaging"}}}
 		}, []string{"issue rule-suspended"}},
+		{"a rule whose group has people only by their primary group any more", func(w *world) {
+			p, _ := w.both("ann")
+			w.both("bob")
+			w.rule(Autonomous, p)
+			w.has("ann", Autonomous)
+			w.has("bob", Autonomous)
+			w.gave("bob", Autonomous)
+			w.Directory.Rules[0].Empty = []string{ListMark + "cn=confocal"}
+			w.Memory.Rules = map[string]RuleMemory{"confocal": {Members: 2, Groups: []string{ListMark + "cn=confocal", "cn=confocal"}}}
+		}, []string{"issue rule-suspended"}},
 		{"somebody of whom the read could not tell", func(w *world) {
 			p, a := w.both("ann")
 			p.State, a.Fields[Fname] = Doubtful, "x"

@@ -28,7 +28,7 @@ func (m *Memory) Groups() []string {
 	groups := map[string]bool{}
 	for _, r := range m.Rules {
 		for _, dn := range r.Groups {
-			if !strings.HasPrefix(dn, AttributeMark) {
+			if !strings.HasPrefix(dn, AttributeMark) && !strings.HasPrefix(dn, ListMark) {
 				groups[dn] = true
 			}
 		}

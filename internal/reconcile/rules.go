@@ -102,7 +102,10 @@ func (r *RuleRead) lost(before RuleMemory) string {
 			continue
 		}
 		if name, ok := strings.CutPrefix(dn, AttributeMark); ok {
-			return "nobody has the attribute " + name + " any more; let the reader see it, or take it out of the condition"
+			return "nobody has the attribute " + name + " any more; let the reader see it, or take it out of the expression"
+		}
+		if name, ok := strings.CutPrefix(dn, ListMark); ok {
+			return "the group " + name + " lists nobody any more, and has people only by their primary group; let the reader see its members, or list somebody in it"
 		}
 		return "the group " + dn + " lists nobody any more; let the reader see its members, or remove it from what names it"
 	}

@@ -162,8 +162,12 @@ type Directory struct {
 	Doubts []string
 }
 
-// AttributeMark tells an attribute from the DN of a group.
-const AttributeMark = "@"
+// Marks tell what is no DN of a group: an attribute, and the list of a group's members where a group can have people without listing
+// them.
+const (
+	AttributeMark = "@"
+	ListMark      = "#"
+)
 
 // RuleRead is what the read found of a rule's group.
 type RuleRead struct {
@@ -173,7 +177,8 @@ type RuleRead struct {
 	// Root is the DN of the rule's group, normalised; "" for a condition.
 	Root string
 	// Groups are the DNs of the rule's group, or of those that its condition names, and of all nested ones that list somebody,
-	// normalised and sorted. The attributes of a condition are among them, with the AttributeMark before their name.
+	// normalised and sorted. The attributes of a condition are among them, with the AttributeMark before their name, and in a directory
+	// with primary groups the DNs of those with a list, with the ListMark.
 	Groups []string
 	// Empty are those of them that list nobody, and attributes that nobody has.
 	Empty []string
