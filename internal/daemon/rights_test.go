@@ -288,6 +288,25 @@ func TestSystemChangedInPPMSKeepsItsRights(t *testing.T) {
 }
 
 // A field that an expression takes from groups is left alone while one of them is not seen.
+// The attribute from which an expression makes a field is hidden from the reader.
+func TestHiddenAttributeChangesNoField(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) {
+		s.Rights, s.Authoritative, s.Login = "[]", "[affiliation]", `uid, affiliation: {cel: "attr('employeeType') == 'guest' ? 'outside' : 'inside'"}`
+		for i := range s.Entries {
+			if a := s.Entries[i].Attrs; a["uid"] != nil {
+				a["employeeType"] = []string{"guest"}
+			}
+		}
+	})
+	w.dir.SetFaults(ldaptest.Fault{Do: ldaptest.Withhold("", "employeeType")})
+	w.apply().exits(daemon.ExitOK).did().issues("rule-suspended").says(reconcile.RuleSuspended, "affiliation is left alone", "nobody has the attribute employeetype any more")
+	w.days(2)
+	w.dir.SetFaults()
+	w.set(uid("emmy"), "employeeType", "staff")
+	w.apply().exits(daemon.ExitOK).did("updateuser emmy affiliation=inside").issues()
+}
+
 func TestHiddenGroupChangesNoField(t *testing.T) {
 	t.Parallel()
 	for name, do := range map[string]ldaptest.Do{"hidden": ldaptest.Hide(cn("imaging")), "without members": ldaptest.Withhold(cn("imaging"), "member")} {

@@ -66,11 +66,14 @@ func days(s string) (time.Time, error) {
 	return time.Unix(n*24*60*60, 0), nil
 }
 
-// generalizedTime is the usual time of LDAP (RFC 4517 3.3.13).
+// generalizedTime is the usual time of LDAP (RFC 4517 3.3.13). The beginning of 1970 is never: a KDC writes its 0 so.
 func generalizedTime(s string) (time.Time, error) {
 	t, err := ber.ParseGeneralizedTime([]byte(s))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%q is no time like 20261231235959Z", s)
+	}
+	if t.Unix() == 0 {
+		return time.Time{}, nil
 	}
 	return t, nil
 }

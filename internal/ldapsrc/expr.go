@@ -104,6 +104,7 @@ type groupUse struct {
 	any   bool     // it looks at them at all
 	named bool     // and only in the form 'name' in groups
 	names []string // then these, in order of appearance
+	dns   []string // those of group_dns
 }
 
 // maxCost bounds one evaluation for one person, in CEL's units: roughly a comparison each. A condition over some hundred
@@ -163,7 +164,11 @@ func (e *expression) inspect(root ast.Expr) {
 			e.attributes = append(e.attributes, args[1].AsLiteral().Value().(string))
 		case operators.In:
 			if name, ok := literal(args[0]); ok && isGroups(args[1]) {
-				e.groups.names = append(e.groups.names, name)
+				if args[1].AsIdent() == dnsVariable {
+					e.groups.dns = append(e.groups.dns, name)
+				} else {
+					e.groups.names = append(e.groups.names, name)
+				}
 				named++
 			}
 		}

@@ -42,6 +42,7 @@ func TestValues(t *testing.T) {
 		{expr: "flag(attr('userAccountControl'), 3) ? 'off' : 'on'", want: []string{"on"}},
 		{expr: "flag(attr('none'), 2) ? 'off' : 'on'", want: []string{"on"}},
 		{expr: "flag(attr('uid'), 2) ? 'off' : 'on'", err: `flag: "jdoe" is no decimal number`},
+		{expr: "flag(attr('userAccountControl'), 0) ? 'off' : 'on'", err: "a mask of 0 has no bits"},
 		{expr: "attr('bad')", err: "a value of bad is not valid UTF-8"},
 		{expr: "attrs('none')[0]", err: "index out of bounds: 0"},
 		{expr: "attr('uid').split('')[7]", err: "index out of bounds: 7"},
@@ -115,7 +116,7 @@ func TestWhatExpressionsNeed(t *testing.T) {
 		groups     groupUse
 	}{
 		{"attr('Mail') == attr('mail') && attrs('ou').exists(x, x == attr('sn'))", []string{"Mail", "ou", "sn"}, groupUse{named: true}},
-		{"'a' in groups || 'cn=b' in group_dns", nil, groupUse{any: true, named: true, names: []string{"a", "cn=b"}}},
+		{"'a' in groups || 'cn=b' in group_dns", nil, groupUse{any: true, named: true, names: []string{"a"}, dns: []string{"cn=b"}}},
 		{"'a' in groups && groups.size() > 3", nil, groupUse{any: true, names: []string{"a"}}},
 		{"attr('uid') in groups", []string{"uid"}, groupUse{any: true}},
 		{"groups.exists(g, g.startsWith('lab'))", nil, groupUse{any: true}},

@@ -106,6 +106,9 @@ func flag(number, mask ref.Val) ref.Val {
 		return types.NewErr("flag: %q is no decimal number", text)
 	}
 	m := int64(mask.(types.Int))
+	if m == 0 {
+		return types.NewErr("flag: a mask of 0 has no bits, and would fit everybody")
+	}
 	return types.Bool(n&m == m)
 }
 

@@ -145,13 +145,16 @@ func TestDoubt(t *testing.T) {
 	t.Parallel()
 	g := build(t, listing{"a": {"b"}, "b": {"?"}, "c": {"p0"}, "Dee": {"p0"}}, true, asIs)
 	for expr, want := range map[string]string{
-		"'c' in groups":                        "",
-		"'cn=c,ou=groups,dc=org' in group_dns": "",
-		"attr('uid') == 'x'":                   "",
-		"'a' in groups":                        `a member of the group cn=b,ou=groups,dc=org cannot be understood: "?" is no DN`,
-		"'c' in groups && 'x' in groups":       "the group x was not found",
-		"'dee' in groups":                      "the group dee was not found; expressions distinguish case, and Dee exists",
-		"groups.exists(g, g == 'c')":           `a member of the group cn=b,ou=groups,dc=org cannot be understood: "?" is no DN`,
+		"'c' in groups":                         "",
+		"'cn=c,ou=groups,dc=org' in group_dns":  "",
+		"attr('uid') == 'x'":                    "",
+		"'a' in groups":                         `a member of the group cn=b,ou=groups,dc=org cannot be understood: "?" is no DN`,
+		"'c' in groups && 'x' in groups":        "the group x was not found",
+		"'dee' in groups":                       "the group dee was not found; expressions distinguish case, and Dee exists",
+		"!('c' in group_dns)":                   "the group c was not found; group_dns has DNs, and this is a name: use groups",
+		"!('cn=c,ou=groups,dc=org' in groups)":  "the group cn=c,ou=groups,dc=org was not found; groups has names, and this is a DN: use group_dns",
+		"'cn=c, ou=groups,dc=org' in group_dns": "the group cn=c, ou=groups,dc=org was not found; expressions distinguish case and blanks, and cn=c,ou=groups,dc=org exists",
+		"groups.exists(g, g == 'c')":            `a member of the group cn=b,ou=groups,dc=org cannot be understood: "?" is no DN`,
 	} {
 		c, err := CompileCondition(expr)
 		if err != nil {

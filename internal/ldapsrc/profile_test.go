@@ -41,6 +41,7 @@ func TestProfileStates(t *testing.T) {
 		{"freeipa", "locked", map[string][]string{"nsAccountLock": {"TRUE"}}, "disabled"},
 		{"freeipa", "principal expired", map[string][]string{"krbPrincipalExpiration": {"20261124115959Z"}}, "disabled"},
 		{"freeipa", "principal expires", map[string][]string{"krbPrincipalExpiration": {"20261124120001Z"}}, ""},
+		{"freeipa", "principal never expires, as a KDC writes it", map[string][]string{"krbPrincipalExpiration": {"19700101000000Z"}}, ""},
 		{"freeipa", "password expired", map[string][]string{"krbPasswordExpiration": {"20200101000000Z"}}, ""},
 		{"openldap", "locked for good", map[string][]string{"pwdAccountLockedTime": {"000001010000Z"}}, "disabled"},
 		{"openldap", "locked for a while", map[string][]string{"pwdAccountLockedTime": {"20261124115900Z"}}, ""},

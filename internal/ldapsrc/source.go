@@ -144,6 +144,7 @@ func (s *Source) read(ctx context.Context, sess *session, req Request) (*Result,
 	for f, v := range s.mapping.Fields {
 		if v.expr != nil {
 			r.Directory.Fields[f] = graph.found(graph.named(v.expr.groups), req.Groups)
+			m.seen(v.expr.attributes, len(people), &r.Directory.Fields[f])
 		}
 	}
 	if d := s.cfg.Users.Disabled; d != nil {

@@ -47,7 +47,7 @@ func (g *groupGraph) badBelow(reached []int) string {
 // named are the groups that an expression names, and all that these contain.
 func (g *groupGraph) named(use groupUse) []int {
 	reached := make(map[int]bool)
-	for _, n := range use.names {
+	for _, n := range slices.Concat(use.names, use.dns) {
 		if i, problem := g.find(n); problem == "" {
 			for _, r := range g.below(i).order {
 				reached[r] = true
@@ -55,6 +55,21 @@ func (g *groupGraph) named(use groupUse) []int {
 		}
 	}
 	return slices.Sorted(maps.Keys(reached))
+}
+
+// misspelt says why an expression never finds a group by this name, or by this DN, though find does.
+func (x *group) misspelt(n string, dn bool) string {
+	switch name := slices.Contains(x.names, n); {
+	case dn && x.dn == n, !dn && name:
+		return ""
+	case dn && name:
+		return fmt.Sprintf("the group %s was not found; group_dns has DNs, and this is a name: use groups", n)
+	case !dn && x.dn == n:
+		return fmt.Sprintf("the group %s was not found; groups has names, and this is a DN: use group_dns", n)
+	case dn:
+		return fmt.Sprintf("the group %s was not found; expressions distinguish case and blanks, and %s exists", n, x.dn)
+	}
+	return fmt.Sprintf("the group %s was not found; expressions distinguish case, and %s exists", n, x.name)
 }
 
 // doubt says why what an expression sees of the groups cannot be trusted: a group that it names does not exist or is one of
@@ -69,10 +84,10 @@ func (g *groupGraph) doubt(use groupUse) string {
 			reached = append(reached, i)
 		}
 	}
-	for _, n := range use.names {
+	for at, n := range slices.Concat(use.names, use.dns) {
 		i, problem := g.find(n)
-		if problem == "" && !slices.Contains(g.groups[i].names, n) && g.groups[i].dn != n {
-			problem = fmt.Sprintf("the group %s was not found; expressions distinguish case, and %s exists", n, g.groups[i].name)
+		if problem == "" {
+			problem = g.groups[i].misspelt(n, at >= len(use.names))
 		}
 		if problem != "" {
 			return problem

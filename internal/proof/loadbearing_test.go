@@ -33,6 +33,7 @@ func supports() []support {
 		rules    = "reconcile/rules.go"
 		guards   = "reconcile/guards.go"
 		compute  = "reconcile/compute.go"
+		search   = "ldapsrc/search.go"
 		read     = "daemon/readppms.go"
 		exchange = "ppms/exchange.go"
 		client   = "ppms/client.go"
@@ -98,6 +99,15 @@ func supports() []support {
 		{"rule-suspended: a nested group is hidden", rules, "range r.Unread {", "range guardOnly(r.Unread, ON) {", "TestCompute"},
 		{"policies", "reconcile/policy.go", "return !c.Removal()", "return !c.Removal() || !ON", "TestCompute"},
 		{"holds", "reconcile/holds.go", `if h, ok := holds[""]; ok {`, `if h, ok := holds[""]; ok && ON {`, "TestCompute"},
+
+		{"a page has one paging control", search, "n > 1 {", "n > 1 && ON {", "TestIncompleteReads"},
+		{"an entry is where we looked", search, "err == nil && !below(key, base) || q.one && key != base {", "(err == nil && !below(key, base) || q.one && key != base) && ON {", "TestIncompleteReads"},
+		{"whom groups cannot list is held", "ldapsrc/groups.go", "if !known && bad == nil {", "if !known && bad == nil && ON {", "TestSlapdPosixHidden"},
+		{"people of a primary group do not hide a list that is withheld", "ldapsrc/rules.go", `case g.primary.Group == "":`, `case g.primary.Group == "" || !ON:`, "TestSlapdPosixHidden"},
+		{"a list that is withheld takes nothing", rules, "if !slices.Contains(before.Groups, dn) {", "if !slices.Contains(before.Groups, dn) || strings.HasPrefix(dn, ListMark) && !ON {", "TestCompute"},
+		{"members under an option are members", "ldapsrc/entry.go", "options && strings.EqualFold(base, name) {", "options && strings.EqualFold(base, name) && ON {", "TestSlapdMembersAsTheServerTakesThem"},
+		{"an expression takes no name for a DN", "ldapsrc/trust.go", "case dn && name:", "case dn && name && !ON:\nreturn \"\"\ncase dn && name:", "TestDoubt"},
+		{"a field of an attribute that is not seen is left alone", "ldapsrc/source.go", "m.seen(v.expr.attributes, len(people), &r.Directory.Fields[f])", "if ON {\nm.seen(v.expr.attributes, len(people), &r.Directory.Fields[f])\n}", "daemon.TestHiddenAttributeChangesNoField"},
 
 		{"the lists of users agree", read, "if !slices.Equal(all, both) {", "if !slices.Equal(all, both) && ON {", "TestFaults"},
 		{"no list is empty", read, "if list.empty {", "if list.empty && ON {", "TestFaults"},
