@@ -71,12 +71,18 @@ func TestDisabledPersonIsDeactivatedAfterTheirGrace(t *testing.T) {
 // Where groups decide who is disabled, one that the reader may no longer see disables its people: that is not proven.
 func TestHiddenGroupDisablesNobody(t *testing.T) {
 	t.Parallel()
-	for name, do := range map[string]ldaptest.Do{"hidden": ldaptest.Hide(cn("imaging")), "without members": ldaptest.Withhold(cn("imaging"), "member")} {
+	const named, any = "!('confocal-users' in groups || 'em-users' in groups)", "!groups.exists(g, g.endsWith('-users'))"
+	for name, c := range map[string]struct {
+		do       ldaptest.Do
+		disabled string
+	}{
+		"hidden": {ldaptest.Hide(cn("imaging")), named}, "without members": {ldaptest.Withhold(cn("imaging"), "member"), named},
+		"hidden, of any": {ldaptest.Hide(cn("imaging")), any}, "without members, of any": {ldaptest.Withhold(cn("imaging"), "member"), any},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := settled(t, func(s *settings) {
-				s.Rights, s.Disabled = "[]", "!('confocal-users' in groups || 'em-users' in groups)"
-			})
+			do := c.do
+			w := settled(t, func(s *settings) { s.Rights, s.Disabled = "[]", c.disabled })
 			w.dir.SetFaults(ldaptest.Fault{Base: groupBase, Do: do})
 			w.apply().exits(daemon.ExitOK).did().issues("rule-suspended").says(reconcile.RuleSuspended, "without approval", cn("imaging"))
 			for range 3 {

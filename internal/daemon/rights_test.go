@@ -208,6 +208,31 @@ func TestGroupOfAConditionThatIsNotSeen(t *testing.T) {
 	}
 }
 
+// A condition that may look at any group names none that could be missed. One that is gone may be hidden: nobody has seen anybody leave
+// it. That is asked once; what happens afterwards is as ever.
+func TestGroupOfAnyThatIsNotSeen(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]ldaptest.Do{"without members": ldaptest.Withhold(cn("imaging"), "member"), "hidden": ldaptest.Hide(cn("imaging"))} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := settled(t, func(s *settings) {
+				s.Rights = `[{name: any, when: "groups.exists(g, g.startsWith('confocal'))", systems: [12], level: A}]`
+			})
+			before := w.sim.Snapshot()
+			w.dir.SetFaults(ldaptest.Fault{Base: groupBase, Do: do})
+			for range 2 {
+				w.apply().exits(daemon.ExitHeld).did().issues("needs-approval ada", "needs-approval emmy")
+				w.pass(24 * time.Hour)
+			}
+			w.unchanged(before)
+			w.dir.SetFaults()
+			w.apply().exits(daemon.ExitOK).did().issues()
+			w.put(group("imaging", uid("ada")))
+			w.apply().exits(daemon.ExitOK).did("setright emmy 12 D").issues()
+		})
+	}
+}
+
 // Likewise an attribute.
 func TestAttributeOfAConditionThatIsNotSeen(t *testing.T) {
 	t.Parallel()

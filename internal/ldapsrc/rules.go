@@ -29,7 +29,7 @@ type ruleRead struct {
 	dn      string // of the person for whom its condition failed; the first by DN, so that order does not matter
 	root    string // DN of its group; "" for a condition
 	ways    ways   // from there
-	groups  []int  // that it reaches, or that its condition names
+	groups  []int  // that it reaches
 }
 
 func newRuleBook(sources []RuleSource, g *groupGraph) *ruleBook {
@@ -37,7 +37,6 @@ func newRuleBook(sources []RuleSource, g *groupGraph) *ruleBook {
 	for i, s := range sources {
 		if s.When != nil {
 			b.reads[i].suspect = g.doubt(s.When.expr.groups)
-			b.reads[i].groups = g.named(s.When.expr.groups)
 			continue
 		}
 		root, problem := g.find(s.Group)
@@ -99,9 +98,27 @@ func (b *ruleBook) failed(rule int, dn string, err error) {
 func (b *ruleBook) result(g *groupGraph, known []string) []reconcile.RuleRead {
 	out := make([]reconcile.RuleRead, len(b.reads))
 	for i, r := range b.reads {
-		out[i] = g.found(r.groups, known)
+		if s := b.sources[i]; s.When != nil {
+			out[i] = g.usedBy(s.When.expr.groups, known)
+		} else {
+			out[i] = g.found(r.groups, known)
+		}
 		out[i].Suspect, out[i].Root = r.suspect, r.root
 	}
+	return out
+}
+
+// usedBy is what was found of the groups that an expression names, or of all if it may look at any.
+func (g *groupGraph) usedBy(use groupUse, known []string) reconcile.RuleRead {
+	if !use.any || use.named {
+		return g.found(g.named(use), known)
+	}
+	all := make([]int, len(g.groups))
+	for i := range all {
+		all[i] = i
+	}
+	out := g.found(all, nil)
+	out.Any, out.Empty = true, nil
 	return out
 }
 

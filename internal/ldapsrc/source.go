@@ -143,12 +143,12 @@ func (s *Source) read(ctx context.Context, sess *session, req Request) (*Result,
 	}
 	for f, v := range s.mapping.Fields {
 		if v.expr != nil {
-			r.Directory.Fields[f] = graph.found(graph.named(v.expr.groups), req.Groups)
+			r.Directory.Fields[f] = graph.usedBy(v.expr.groups, req.Groups)
 			m.seen(v.expr.attributes, len(people), &r.Directory.Fields[f])
 		}
 	}
 	if d := s.cfg.Users.Disabled; d != nil {
-		r.Directory.Disabling = graph.found(graph.named(d.expr.groups), req.Groups)
+		r.Directory.Disabling = graph.usedBy(d.expr.groups, req.Groups)
 		m.seen(d.expr.attributes, len(people), &r.Directory.Disabling)
 	}
 	if req.Missing != nil {

@@ -17,7 +17,8 @@ func (c *comparison) decideLeavers() {
 		return
 	}
 	c.carryDeactivations()
-	c.hidden = c.Directory.Disabling.lost(c.Memory.Rules[disabling])
+	before := c.Memory.Rules[disabling]
+	c.hidden = cmp.Or(c.Directory.Disabling.lost(before), c.Directory.Disabling.gone(before))
 	present := make(map[string]*subject, len(c.subjects))
 	for i := range c.subjects {
 		present[c.subjects[i].ID] = &c.subjects[i]

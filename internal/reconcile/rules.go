@@ -15,7 +15,7 @@ type ruleState struct {
 	systems   []int32
 	spelling  string // of its selectors
 	seen      []int  // ids of all systems that these selectors have matched, now or before
-	another   bool   // its group is another than at the last accepted read
+	another   bool   // its group is another than at the last accepted read, or gone
 }
 
 // grid holds the rights of all accounts on all systems that were read, by dense indices: one byte each, so that a facility
@@ -89,9 +89,27 @@ func (c *comparison) resolveRules(g *grid) {
 	}
 }
 
-// replaced says whether the rule's group is another than before.
+// replaced says whether the rule's group is another than before, or one of all groups is gone.
 func (r *RuleRead) replaced(before RuleMemory) bool {
-	return r.Root != "" && len(before.Groups) > 0 && !slices.Contains(before.Groups, r.Root)
+	return r.gone(before) != "" || r.Root != "" && len(before.Groups) > 0 && !slices.Contains(before.Groups, r.Root)
+}
+
+// gone finds a group that had somebody before and is not there, or has nobody, where any group may count. It may have been hidden, or
+// nobody needs it any more: the reader cannot tell, and since nothing names it, nobody can be asked to correct the name.
+func (r *RuleRead) gone(before RuleMemory) string {
+	if !r.Any {
+		return ""
+	}
+	now := make(map[string]bool, len(r.Groups))
+	for _, dn := range r.Groups {
+		now[dn] = true
+	}
+	for _, dn := range before.Groups {
+		if !now[dn] && !strings.HasPrefix(dn, AttributeMark) {
+			return "the group " + strings.TrimPrefix(dn, ListMark) + " is gone, or lists nobody any more; let the reader see it, if it is there"
+		}
+	}
+	return ""
 }
 
 // lost finds a group that gave people to the rule and is still named, as a member or by a condition, but was not read this time, or
@@ -193,8 +211,8 @@ func (c *comparison) leftRule(grant *Grant, system int32) bool {
 	return false
 }
 
-// anotherGroup says whether one of the rules on a system has a group that is another than before, which took its name: then nobody has
-// seen anybody leave it.
+// anotherGroup says whether one of the rules on a system has a group that is another than before, which took its name, or one of
+// those that it may look at is gone: then nobody has seen anybody leave it.
 func (c *comparison) anotherGroup(system int) bool {
 	return slices.ContainsFunc(c.rules, func(r ruleState) bool { return r.another && slices.Contains(r.seen, system) })
 }

@@ -180,6 +180,8 @@ type RuleRead struct {
 	// normalised and sorted. The attributes of a condition are among them, with the AttributeMark before their name, and in a directory
 	// with primary groups the DNs of those with a list, with the ListMark.
 	Groups []string
+	// Any says that a condition or expression may look at any group, and names none. Then Groups are all that have somebody.
+	Any bool
 	// Empty are those of them that list nobody, and attributes that nobody has.
 	Empty []string
 	// Unread are DNs of groups of an earlier read that these groups still list, but that were not read this time: the reader may
