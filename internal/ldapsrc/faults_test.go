@@ -104,7 +104,15 @@ func TestIncompleteReads(t *testing.T) {
 		{name: "trickling", faults: people(2, ldaptest.Trickle(1, 5*time.Millisecond)), change: func(c *ldapsrc.Config) { c.Timeout = time.Second }, want: []string{"time ran out"}},
 		{name: "repeated cookie", faults: people(0, ldaptest.RepeatCookie()), want: []string{"cookie for the second time"}},
 		{name: "paging control lost on page 2", faults: people(2, ldaptest.DropPaging()), want: []string{"page 2 came without the paging control"}},
-		{name: "paging control lost on page 1", faults: people(1, ldaptest.DropPaging()), want: []string{"exactly one page"}},
+		{name: "paging control lost on page 1", faults: people(1, ldaptest.DropPaging()), want: []string{"page 1 came without the paging control"}},
+		{
+			name: "paging control lost on page 1, which is shorter than asked for", faults: people(1, ldaptest.DropPaging()),
+			server: func(o *ldaptest.Options) { o.MaxPageSize = 7 }, want: []string{"page 1 came without the paging control"},
+		},
+		{
+			name: "exactly a page from a server without paging", faults: people(1, ldaptest.DropPaging()),
+			server: func(o *ldaptest.Options) { o.RootDSE = withoutPaging }, want: []string{"exactly one page"},
+		},
 		{name: "reference", faults: people(2, ldaptest.Reference("ldap://other.example.org/ou=x,dc=example,dc=org??sub")), want: []string{"on another server", "ou=x", "ldap.referrals"}},
 		{name: "reference among the groups", faults: []ldaptest.Fault{{Base: groupBase, Filter: "groupOfNames", Do: ldaptest.Reference("ldap://other.example.org/ou=x")}}, want: []string{"the search for groups", "on another server"}},
 		{name: "reference while reading the base", faults: []ldaptest.Fault{{Base: peopleBase, Filter: "objectClass=*", Do: ldaptest.Reference("ldap://other.example.org/ou=x")}}, want: []string{"ldap.users.base", "on another server"}},
@@ -157,6 +165,9 @@ func TestIncompleteReads(t *testing.T) {
 	}
 }
 
+// withoutPaging is a root DSE that names another control alone.
+var withoutPaging = map[string][]string{"supportedControl": {"2.16.840.1.113730.3.4.2"}}
+
 // again sends an entry once more, with its name in capitals, whichever page it belongs to.
 func again(dn string) ldaptest.Do {
 	return func(r *ldaptest.Reply) {
@@ -196,7 +207,10 @@ func TestCompleteReads(t *testing.T) {
 		server func(*ldaptest.Options)
 	}{
 		{name: "plain"},
-		{name: "server without paging", faults: []ldaptest.Fault{{Do: ldaptest.IgnorePaging()}}},
+		{
+			name: "server without paging", faults: []ldaptest.Fault{{Do: ldaptest.IgnorePaging()}},
+			server: func(o *ldaptest.Options) { o.RootDSE = withoutPaging },
+		},
 		{name: "smaller pages than asked for", server: func(o *ldaptest.Options) { o.MaxPageSize = 7 }},
 		{name: "trickling, but in time", faults: []ldaptest.Fault{{Base: peopleBase, Page: 2, Do: ldaptest.Trickle(100, time.Millisecond)}}},
 		{

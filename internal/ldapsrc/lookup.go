@@ -88,23 +88,19 @@ func (s *Source) byID(ctx context.Context, sess *session, base, filter string, i
 
 // namingContext is the top of the tree that has the people.
 func (s *Source) namingContext(ctx context.Context, sess *session) (string, error) {
-	q := query{what: "reading the root DSE", one: true, filter: "(objectClass=*)", attributes: []string{"namingContexts"}}
-	s.log.Debug("ldap search", zap.String("command", sess.command(q)))
-	result, err := sess.search(ctx, q)
+	contexts, err := sess.rootDSE(ctx, "namingContexts")
 	if err != nil {
-		return "", failed(ctx, q.what, err)
+		return "", err
 	}
 	base, err := dnKey(s.cfg.Users.Base)
 	if err != nil {
 		return "", err
 	}
 	best, bestKey, any := "", "", false
-	for _, e := range result.Entries {
-		for _, dn := range (*entry)(e).get("namingContexts") {
-			key, err := dnKey(dn)
-			if err == nil && below(base, key) && (!any || len(key) > len(bestKey)) {
-				best, bestKey, any = dn, key, true
-			}
+	for _, dn := range contexts {
+		key, err := dnKey(dn)
+		if err == nil && below(base, key) && (!any || len(key) > len(bestKey)) {
+			best, bestKey, any = dn, key, true
 		}
 	}
 	if !any {

@@ -52,7 +52,7 @@ func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) er
 			return err
 		}
 		if !paged {
-			return s.unpaged(q, page, len(result.Entries))
+			return s.unpaged(ctx, q, page, len(result.Entries))
 		}
 		if cookie = answer.Cookie; len(cookie) == 0 {
 			return nil
@@ -88,9 +88,13 @@ func (p *progress) goesOn(cookie string, page []*ldap.Entry) bool {
 }
 
 // unpaged judges a page without the paging control. A server that does not know it sends everything at once, on page 1; one
-// that stops at just the size of a page has more.
-func (s *session) unpaged(q query, page, entries int) error {
-	if page > 1 {
+// that says it knows it must answer with it, and one that stops at just the size of a page has more.
+func (s *session) unpaged(ctx context.Context, q query, page, entries int) error {
+	known, err := s.rootDSE(ctx, "supportedControl")
+	if err != nil { // not everybody may read it
+		s.log.Debug("ldap server does not say what it supports", zap.Error(err))
+	}
+	if page > 1 || slices.Contains(known, ldap.ControlTypePaging) {
 		return incomplete("look into the server's log", "%s, page %d came without the paging control: nobody knows whether it is the last", q.what, page)
 	}
 	if entries == int(s.config.PageSize) {
@@ -121,6 +125,21 @@ func (s *session) search(ctx context.Context, q query, controls ...ldap.Control)
 		return nil, err
 	}
 	return result, nil
+}
+
+// rootDSE gives what the server says of itself.
+func (s *session) rootDSE(ctx context.Context, attribute string) ([]string, error) {
+	q := query{what: "reading the root DSE", one: true, filter: "(objectClass=*)", attributes: []string{attribute}}
+	s.log.Debug("ldap search", zap.String("command", s.command(q)))
+	result, err := s.search(ctx, q)
+	if err != nil {
+		return nil, failed(ctx, q.what, err)
+	}
+	var values []string
+	for _, e := range result.Entries {
+		values = append(values, (*entry)(e).get(attribute)...)
+	}
+	return values, nil
 }
 
 // checkPage looks for what go-ldap lets pass: references, entries that are not where we looked, attributes of which only a range

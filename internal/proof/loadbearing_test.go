@@ -101,6 +101,7 @@ func supports() []support {
 		{"holds", "reconcile/holds.go", `if h, ok := holds[""]; ok {`, `if h, ok := holds[""]; ok && ON {`, "TestCompute"},
 
 		{"a page has one paging control", search, "n > 1 {", "n > 1 && ON {", "TestIncompleteReads"},
+		{"a server that knows the paging control answers with it", search, "slices.Contains(known, ldap.ControlTypePaging) {", "slices.Contains(known, ldap.ControlTypePaging) && ON {", "TestIncompleteReads"},
 		{"an entry is where we looked", search, "err == nil && !below(key, base) || q.one && key != base {", "(err == nil && !below(key, base) || q.one && key != base) && ON {", "TestIncompleteReads"},
 		{"whom groups cannot list is held", "ldapsrc/groups.go", "if !known && bad == nil {", "if !known && bad == nil && ON {", "TestSlapdPosixHidden"},
 		{"people of a primary group do not hide a list that is withheld", "ldapsrc/rules.go", `case g.primary.Group == "":`, `case g.primary.Group == "" || !ON:`, "TestSlapdPosixHidden"},
