@@ -149,7 +149,11 @@ func (a *App) Apply(ctx context.Context, o ApplyOptions) error {
 	}
 	unlock, err := a.lockRun()
 	if err != nil {
-		a.Metrics.finished(skipped, nil, a.Now())
+		result := ledger.Failed
+		if errors.Is(err, errBusy) {
+			result = skipped
+		}
+		a.Metrics.finished(result, nil, a.Now())
 		return err
 	}
 	defer unlock()
@@ -172,6 +176,9 @@ func (a *App) savedPlan(o ApplyOptions) (*reconcile.Plan, error) {
 	return file, err
 }
 
+// errBusy ends what cannot be done beside a run.
+var errBusy = errors.New("another run is under way")
+
 // lockRun makes sure that no other run is under way.
 func (a *App) lockRun() (unlock func(), err error) {
 	lock, err := ledger.LockRun(a.Config.Ledger.Path)
@@ -180,7 +187,7 @@ func (a *App) lockRun() (unlock func(), err error) {
 		if busy.PID != 0 { // it has not said yet
 			who = fmt.Sprintf("process %d", busy.PID)
 		}
-		return nil, fmt.Errorf("another run is under way (%s); try again when it has ended", who)
+		return nil, fmt.Errorf("%w (%s); try again when it has ended", errBusy, who)
 	}
 	if err != nil {
 		return nil, err
@@ -295,11 +302,11 @@ func (r *run) conclude(ctx context.Context, report *Report, failure error) error
 	r.Log.Info("run finished", zap.Int64("run", r.id), zap.String("result", string(result.Result)), zap.String("plan", result.PlanHash),
 		zap.Any("outcomes", result.Totals.Outcomes), zap.Int("issues", result.Totals.Summary.Issues),
 		zap.Int64("requests", r.reader.Requests()))
-	r.Metrics.finished(result.Result, report, result.Finished)
-	if err := r.ledger.FinishRun(ctx, r.id, result); err != nil {
-		return err
+	err := r.ledger.FinishRun(ctx, r.id, result)
+	if err == nil {
+		_, err = r.ledger.Prune(ctx, r.Now().Add(-time.Duration(r.Config.Ledger.Keep)))
 	}
-	_, err := r.ledger.Prune(ctx, r.Now().Add(-time.Duration(r.Config.Ledger.Keep)))
+	r.Metrics.finished(resultOf(report, errors.Join(failure, err)), report, result.Finished) // what is not on record went not well
 	return err
 }
 

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 // standing is what systemd is told of the daemon, in the words of sd_notify(3). Where no systemd listens, nobody is told.
 type standing struct {
+	next    time.Time // when the next run is due
 	since   time.Time // when the run under way began; zero if there is none
 	due     time.Time // when that run has outlived its time
 	last    string    // how the last run ended
@@ -23,7 +25,7 @@ type standing struct {
 func (s *service) tell(states ...string) {
 	s.mu.Lock()
 	now := s.app.Now().In(s.app.Config.Location())
-	status := s.standing.words(now, s.app.Config.Timetable().Next(now))
+	status := s.standing.words(now)
 	s.mu.Unlock()
 	if _, err := systemd.SdNotify(false, strings.Join(append(states, "STATUS="+status), "\n")); err != nil {
 		s.app.Log.Warn("systemd not told", zap.Error(err))
@@ -31,13 +33,13 @@ func (s *service) tell(states ...string) {
 }
 
 // words is one line without control characters, since each line would be a message of its own.
-func (st *standing) words(now, next time.Time) string {
+func (st *standing) words(now time.Time) string {
 	parts := []string{"no run is due"}
 	switch {
 	case !st.since.IsZero():
 		parts[0] = "running since " + moment(st.since.In(now.Location()), now)
-	case !next.IsZero():
-		parts[0] = "next run " + moment(next, now)
+	case !st.next.IsZero():
+		parts[0] = "next run " + moment(st.next.In(now.Location()), now)
 	}
 	if st.last != "" {
 		parts = append(parts, "last "+st.last)
@@ -139,22 +141,29 @@ func (s *service) pulse() (ticks <-chan time.Time, stop func()) {
 	return t.C, t.Stop
 }
 
-// feed gives the watchdog its sign of life, which is evidence and no habit: the daemon's loop has turned to call this, the
-// scheduler's loop turns and has a next run, or this blocks or returns; and no run has outlived its time. Else systemd restarts
-// the daemon, and the next run settles what this one left.
+// feed gives the watchdog its sign of life, which is evidence and no habit: the daemon's loop has turned to call this, and the daemon is
+// alive. Else systemd restarts it, and the next run settles what this one left.
 func (s *service) feed() {
-	s.mu.Lock()
-	entry, due, now := s.entry, s.standing.due, s.app.Now()
-	s.mu.Unlock()
-	if !s.cron.Entry(entry).Valid() {
-		s.app.Log.Error("the schedule is gone: the watchdog starves")
-		return
-	}
-	if !due.IsZero() && now.After(due) {
-		s.app.Log.Error("a run has outlived its time: the watchdog starves", zap.Time("due", due))
+	if err := s.alive(); err != nil {
+		s.app.Log.Error("the watchdog starves", zap.Error(err))
 		return
 	}
 	if _, err := systemd.SdNotify(false, systemd.SdNotifyWatchdog); err != nil {
 		s.app.Log.Warn("watchdog not fed", zap.Error(err))
 	}
+}
+
+// alive says why only a restart helps, if so: the scheduler's loop turns and has a next run, or this blocks or returns that; and no run
+// has outlived its time.
+func (s *service) alive() error {
+	s.mu.Lock()
+	entry, due, now := s.entry, s.standing.due, s.app.Now()
+	s.mu.Unlock()
+	if !s.cron.Entry(entry).Valid() {
+		return errors.New("the schedule is gone")
+	}
+	if !due.IsZero() && now.After(due) {
+		return fmt.Errorf("a run has outlived its time, which was over at %s", due.UTC().Format(time.RFC3339))
+	}
+	return nil
 }

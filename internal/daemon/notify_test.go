@@ -110,6 +110,23 @@ func TestServeTellsSystemd(t *testing.T) {
 	m.hears("STOPPING=1")
 }
 
+// TestStatusOfAnInterval: the next run is an interval after the last one began, not after it ended.
+func TestStatusOfAnInterval(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.Schedule = "@every 30m" })
+	m := managed(t, "")
+	var late atomic.Bool
+	start := w.now
+	w.app.Now = func() time.Time {
+		if late.Load() {
+			return start.Add(10 * time.Minute)
+		}
+		return start
+	}
+	w.when(1, "getsystems", "", func() { late.Store(true) })
+	w.serving(daemon.ServeOptions{RunNow: true})
+	m.hears("STATUS=next run 08:30 UTC; last 08:10 UTC")
+}
+
 // TestStatusIsOneLine: what a server answers must not become a message of its own.
 func TestStatusIsOneLine(t *testing.T) {
 	w := newWorld(t)
@@ -136,7 +153,7 @@ func TestWatchdogIsFedByEvidence(t *testing.T) {
 	}
 	held, release := make(chan struct{}), make(chan struct{})
 	w.when(1, "getsystems", "", func() { close(held); <-release })
-	w.serving(daemon.ServeOptions{RunNow: true})
+	s := w.serving(daemon.ServeOptions{RunNow: true})
 	<-held
 	m.hears("WATCHDOG=1") // a run that is within its time does not matter
 	late.Store(true)
@@ -147,6 +164,9 @@ func TestWatchdogIsFedByEvidence(t *testing.T) {
 	waits(t, func() bool { return said() > n+2 })
 	for _, text := range m.drain() {
 		t.Errorf("fed all the same: %q", text)
+	}
+	if code, text := s.get(http.MethodGet, "/healthz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "outlived its time") {
+		t.Errorf("where no watchdog is, nobody would restart it: %d %q", code, text) // such as in Kubernetes
 	}
 	close(release)
 	m.hears("WATCHDOG=1")

@@ -33,6 +33,8 @@ type ServeOptions struct {
 const (
 	stopping = 30 * time.Second // takes no longer than one write and its read-back
 	farewell = time.Second      // for requests to the listener that are being answered
+	idle     = 2 * time.Minute  // after which a connection to the listener is closed that asks nothing
+	glance   = time.Minute      // between two looks whether the clock was set
 )
 
 // service is the daemon. It may be started many times in one process.
@@ -43,6 +45,7 @@ type service struct {
 	cron    *cron.Cron
 	busy    sync.Mutex     // held by the run that is under way
 	runs    sync.WaitGroup // those that cron did not start
+	reloads sync.Mutex     // held by who reads the configuration again
 
 	mu       sync.Mutex
 	app      App // with the present configuration
@@ -88,7 +91,7 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 }
 
 func (s *service) serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(s.app.Log)}
+	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idle, ErrorLog: zap.NewStdLog(s.app.Log)}
 	failed := make(chan error, 1)
 	webConfig := s.app.Config.WebConfigFile()
 	go func() {
@@ -103,6 +106,8 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 	}
 	pulse, still := s.pulse()
 	defer still()
+	look := time.NewTicker(glance)
+	defer look.Stop()
 	if s.options.RunNow {
 		s.runs.Go(s.tick)
 	}
@@ -117,6 +122,8 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 			_ = s.reload() // logged, and a metric says so
 		case <-pulse:
 			s.feed()
+		case <-look.C:
+			s.mind()
 		}
 	}
 	return errors.Join(err, s.stop(ctx, server))
@@ -154,7 +161,36 @@ func (s *service) schedule(c *config.Config) {
 	defer s.mu.Unlock()
 	s.cron.Remove(s.entry)
 	s.entry = s.cron.Schedule(c.Timetable(), cron.FuncJob(s.tick))
-	s.app.Metrics.next(c.Timetable().Next(s.app.Now()))
+	s.expect(&s.app)
+}
+
+// expect notes when the next run is due. Whoever calls it holds mu.
+func (s *service) expect(app *App) {
+	s.standing.next = app.Config.Timetable().Next(app.Now())
+	app.Metrics.next(s.standing.next)
+}
+
+// mind puts the schedule right after the clock was set or the machine slept. cron waits on a timer that knows of neither: a clock that
+// was years ahead would keep it waiting for as long, and a run that was due meanwhile would be late by what the machine slept.
+func (s *service) mind() {
+	if !s.reloads.TryLock() {
+		return // which begins the schedule anew, too
+	}
+	defer s.reloads.Unlock()
+	s.mu.Lock()
+	app, next := s.app, s.standing.next
+	s.mu.Unlock()
+	now := app.Now()
+	overdue := !next.IsZero() && now.After(next.Add(glance))
+	if !overdue && !app.Config.Timetable().Next(now).Before(next) {
+		return
+	}
+	app.Log.Warn("the clock was set, or the machine slept: the schedule begins anew", zap.Time("next_was", next), zap.Bool("overdue", overdue))
+	s.schedule(app.Config)
+	if overdue {
+		s.runs.Go(s.tick)
+	}
+	s.tell()
 }
 
 func (s *service) present() App {
@@ -165,8 +201,10 @@ func (s *service) present() App {
 
 // tick is one run of the schedule. One that finds another under way is counted and left out.
 func (s *service) tick() {
-	app := s.present()
-	app.Metrics.next(app.Config.Timetable().Next(app.Now()))
+	s.mu.Lock()
+	app := s.app
+	s.expect(&app)
+	s.mu.Unlock()
 	if s.ctx.Err() != nil {
 		return
 	}
@@ -176,8 +214,15 @@ func (s *service) tick() {
 	}
 	defer s.busy.Unlock()
 	unlock, err := app.lockRun()
-	if err != nil {
+	if errors.Is(err, errBusy) {
 		s.skip(&app, err.Error())
+		return
+	}
+	end := s.begun(&app)
+	if err != nil {
+		app.Metrics.finished(ledger.Failed, nil, app.Now())
+		end(nil, err)
+		app.Log.Error("run failed", zap.Error(err))
 		return
 	}
 	defer unlock()
@@ -185,7 +230,6 @@ func (s *service) tick() {
 	if s.options.DryRun || app.Config.DryRun {
 		mode = ledger.DryRun
 	}
-	end := s.begun(&app)
 	report, err := app.apply(s.ctx, mode, nil, "")
 	end(report, err)
 	if err != nil {
@@ -199,13 +243,16 @@ func (s *service) skip(app *App, why string) {
 	s.tell() // when the next one is
 }
 
-// reload reads the configuration again. A bad one is refused and the old one stays.
+// reload reads the configuration again. A bad one is refused and the old one stays. One at a time, or what was read first could come
+// last, or the schedule of one beside the rest of the other.
 func (s *service) reload() (err error) {
+	s.reloads.Lock()
+	defer s.reloads.Unlock()
 	defer s.reloading()(&err)
 	app := s.present()
 	next, err := s.options.Load()
-	if err == nil && (next.Ledger.Path != app.Config.Ledger.Path || next.HTTP != app.Config.HTTP) {
-		err = errors.New("ledger.path and http are read at start only: restart for them")
+	if err == nil && (next.Ledger.Path != app.Config.Ledger.Path || next.HTTP != app.Config.HTTP || next.Log != app.Config.Log) {
+		err = errors.New("ledger.path, http and log are read at start only: restart for them")
 	}
 	app.Metrics.reloaded(err == nil)
 	if err != nil {
@@ -217,13 +264,16 @@ func (s *service) reload() (err error) {
 	s.mu.Unlock()
 	s.schedule(next)
 	app.Log.Info("configuration reloaded", zap.String("hash", next.Hash()))
+	for _, w := range next.Warnings {
+		app.Log.Warn("configuration", zap.String("warning", w.String()))
+	}
 	return nil
 }
 
 func (s *service) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.app.Metrics.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.alive()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, s.ready(r.Context())) })
 	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.reload()) })
 	return mux

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"ppms-syncd/internal/daemon"
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/ppmssim"
+	"ppms-syncd/internal/reconcile"
 )
 
 // served is a daemon under test.
@@ -144,6 +146,81 @@ func TestServeSkipsWhileAnotherRuns(t *testing.T) {
 	s.until(`ppms_syncd_runs_total{result="skipped"} 1`)
 	must(t, lock.Unlock())
 	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+}
+
+// TestServeWithoutARunLock: a lock that cannot be had is a run that failed, not another one under way.
+func TestServeWithoutARunLock(t *testing.T) {
+	w := newWorld(t)
+	must(t, os.Mkdir(w.path("ledger.db.run.lock"), 0o700))
+	s := w.serving(daemon.ServeOptions{RunNow: true})
+	s.until(`ppms_syncd_runs_total{result="failed"} 1`)
+	s.until(`ppms_syncd_runs_total{result="skipped"} 0`)
+	expect(t, w.logs.String(), "ledger.db.run.lock")
+}
+
+// TestRunThatIsNotOnRecordIsNoSuccess: metrics say of it what the exit code says.
+func TestRunThatIsNotOnRecordIsNoSuccess(t *testing.T) {
+	w := newWorld(t)
+	w.when(1, "getsystems", "", func() {
+		db, err := sql.Open("sqlite", w.path("ledger.db"))
+		must(t, err)
+		_, err = db.ExecContext(t.Context(), `CREATE TRIGGER full BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'no space'); END`)
+		must(t, errors.Join(err, db.Close()))
+	})
+	s := w.serving(daemon.ServeOptions{RunNow: true})
+	s.until(`ppms_syncd_runs_total{result="partial"} 1`)
+	s.until(`ppms_syncd_runs_total{result="success"} 0`)
+	s.until(`ppms_syncd_last_success_timestamp_seconds 0`)
+}
+
+// TestReloadsFollowEachOther: what is read first is not in force last.
+func TestReloadsFollowEachOther(t *testing.T) {
+	w := newWorld(t)
+	first, second := *w.app.Config, *w.app.Config
+	first.Policy, second.Policy = reconcile.CreateOnly, reconcile.UpsertOnly
+	reading, read := make(chan struct{}), make(chan struct{})
+	var loads atomic.Int32
+	s := w.serving(daemon.ServeOptions{Load: func() (*config.Config, error) {
+		if loads.Add(1) > 1 {
+			return &second, nil
+		}
+		close(reading)
+		<-read
+		return &first, nil
+	}})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.get(http.MethodPost, "/-/reload")
+	}()
+	<-reading
+	go func() {
+		time.Sleep(200 * time.Millisecond) // the signal's reload would be over by now
+		close(read)
+	}()
+	s.signal <- syscall.SIGHUP
+	<-done
+	waits(t, func() bool { return strings.Count(w.logs.String(), "configuration reloaded") == 2 })
+	if log := w.logs.String(); strings.LastIndex(log, second.Hash()) < strings.LastIndex(log, first.Hash()) {
+		t.Errorf("the older configuration came last:\n%s", log)
+	}
+}
+
+// TestReloadOfTheLog: what is not read again is not silently left as it was.
+func TestReloadOfTheLog(t *testing.T) {
+	w := newWorld(t)
+	s := w.serving(daemon.ServeOptions{})
+	good, err := os.ReadFile(w.path("config.yaml"))
+	must(t, err)
+	w.write("config.yaml", string(good)+"log: {level: debug}\n")
+	if code, text := s.get(http.MethodPost, "/-/reload"); code == http.StatusOK || !strings.Contains(text, "restart") {
+		t.Errorf("another level of the log: %d %q", code, text)
+	}
+	w.write("config.yaml", string(good)+"time_zone: Europe/Zurich\nschedule: \"30 2 * * *\"\n")
+	if code, text := s.get(http.MethodPost, "/-/reload"); code != http.StatusOK {
+		t.Errorf("%d %q", code, text)
+	}
+	expect(t, w.logs.String(), "summer time") // the warnings of a start
 }
 
 func TestServeRecoversWithoutRestart(t *testing.T) {

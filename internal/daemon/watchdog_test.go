@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,9 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/robfig/cron/v3"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"ppms-syncd/internal/config"
 )
 
 // stuck is a schedule that does not come back until it is let go.
@@ -65,6 +69,53 @@ func TestWatchdogStarvesWithTheScheduler(t *testing.T) {
 		n, err := conn.Read(text)
 		if err != nil || string(text[:n]) != want {
 			t.Errorf("%q, %v instead of %s", text[:n], err, want)
+		}
+	}
+}
+
+// TestScheduleFollowsTheClock: after the clock was set the schedule is that of the new time, and what was due in between is run once.
+func TestScheduleFollowsTheClock(t *testing.T) {
+	text, err := os.ReadFile("../config/testdata/good/loopback.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse("", text, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := NewMetrics("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, logs := observer.New(zap.WarnLevel)
+	start := time.Date(2026, 3, 2, 8, 10, 0, 0, time.UTC)
+	now := start
+	s := &service{cron: cron.New(), ctx: t.Context(), app: App{Config: c, Log: zap.New(core), Metrics: metrics, Now: func() time.Time { return now }}}
+	s.busy.Lock() // a run is no part of this: each is left out
+	s.schedule(c)
+	s.cron.Start()
+	defer s.cron.Stop()
+	for _, step := range []struct {
+		name    string
+		to      time.Time
+		next    time.Time
+		anew    bool
+		skipped int
+	}{
+		{"it goes on", start.Add(19 * time.Minute), start.Add(20 * time.Minute), false, 0},
+		{"the run is due this minute, and cron's", start.Add(20*time.Minute + time.Second), start.Add(20 * time.Minute), false, 0},
+		{"a clock that was ahead is set right", start.AddDate(-10, 0, 0), start.AddDate(-10, 0, 0).Add(20 * time.Minute), true, 0},
+		{"the machine slept for a night", start.Add(10 * time.Hour), start.Add(10*time.Hour + 20*time.Minute), true, 1},
+	} {
+		now = step.to
+		before := s.entry
+		s.mind()
+		s.runs.Wait()
+		if anew := s.entry != before; anew != step.anew || !s.standing.next.Equal(step.next) {
+			t.Errorf("%s: anew %v, next run %v", step.name, anew, s.standing.next)
+		}
+		if n := logs.FilterMessage("run skipped").Len(); n != step.skipped {
+			t.Errorf("%s: %d runs", step.name, n)
 		}
 	}
 }
