@@ -208,3 +208,26 @@ func TestStoppedForAWhile(t *testing.T) {
 		})
 	}
 }
+
+// TestBackupToNobody: who reads a backup may go away, which ends the program where it stands. No copy is left behind.
+func TestBackupToNobody(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.run(t, 0, "apply")
+	reader, writer, err := os.Pipe()
+	must(t, err)
+	must(t, reader.Close())
+	var log bytes.Buffer
+	cmd := b.command(t, &log, "backup", "-")
+	cmd.Stdout = writer
+	_ = cmd.Run() // a signal has ended it
+	must(t, writer.Close())
+	if status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGPIPE {
+		t.Errorf("%v %s", cmd.ProcessState, log.String())
+	}
+	left, err := filepath.Glob(filepath.Join(b.dir, "backup-*"))
+	must(t, err)
+	if len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}

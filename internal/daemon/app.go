@@ -132,6 +132,7 @@ type Ledger interface {
 	ReleaseRun(ctx context.Context, run int64, actor ledger.Actor, at time.Time) ([]reconcile.Hold, error)
 	Traces(ctx context.Context, key reconcile.Key) ([]ledger.Trace, error)
 	Forget(ctx context.Context, key reconcile.Key, actor ledger.Actor, at time.Time) error
+	Scrub(ctx context.Context) error
 	Prune(ctx context.Context, before time.Time) (int, error)
 	Close() error
 }

@@ -37,23 +37,28 @@ func (a *App) Backup(ctx context.Context, file string) error {
 }
 
 // backupOut makes the copy beside the ledger first, where there is room for one, or nothing but half a copy might come out.
-func (a *App) backupOut(ctx context.Context) (err error) {
-	path := a.Config.Ledger.Path
-	dir, err := os.MkdirTemp(filepath.Dir(path), "backup-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	copied := filepath.Join(dir, "ledger.db")
-	if err := ledger.Backup(ctx, path, copied); err != nil {
-		return err
-	}
-	file, err := os.Open(copied) //nolint:gosec // G304: just made
+func (a *App) backupOut(ctx context.Context) error {
+	file, err := a.nameless(ctx)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(a.Out, file)
 	return errors.Join(err, file.Close())
+}
+
+// nameless opens a copy that has no name any more: who reads it may go away, and that ends this process where it stands.
+func (a *App) nameless(ctx context.Context) (file *os.File, err error) {
+	path := a.Config.Ledger.Path
+	dir, err := os.MkdirTemp(filepath.Dir(path), "backup-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	copied := filepath.Join(dir, "ledger.db")
+	if err := ledger.Backup(ctx, path, copied); err != nil {
+		return nil, err
+	}
+	return os.Open(copied) //nolint:gosec // G304: just made
 }
 
 // Forget removes what the ledger knows of one person, for a request of data protection. It says what that is, and asks if
@@ -73,8 +78,8 @@ func (a *App) forget(ctx context.Context, l Ledger, login string, yes bool) erro
 	if err != nil {
 		return err
 	}
-	if len(traces) == 0 {
-		return fmt.Errorf("the ledger knows nothing of %s", login)
+	if len(traces) == 0 { // perhaps any more, and an earlier word did not come to its end
+		return errors.Join(fmt.Errorf("the ledger knows nothing of %s", login), l.Scrub(ctx))
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
 	rows := make([][]string, len(traces))

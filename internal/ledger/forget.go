@@ -80,10 +80,24 @@ func (l *Ledger) Forget(ctx context.Context, key reconcile.Key, actor Actor, at 
 	if err != nil {
 		return err
 	}
-	for _, statement := range []string{"VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"} {
-		if _, err := l.writer.ExecContext(ctx, statement); err != nil {
-			return explain(l.path, err)
-		}
+	if err := l.Scrub(ctx); err != nil {
+		return plain("what ledger %s knew of %s is removed, but not yet overwritten in its files; `ppms-syncd forget %[2]s` again does that: %w", l.path, key, err)
+	}
+	return nil
+}
+
+// Scrub overwrites whatever was removed from the ledger. Who reads a state of before, keeps it.
+func (l *Ledger) Scrub(ctx context.Context) error {
+	if _, err := l.writer.ExecContext(ctx, "VACUUM"); err != nil {
+		return explain(l.path, err)
+	}
+	var busy bool
+	var frames, moved int
+	if err := l.writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil {
+		return explain(l.path, err)
+	}
+	if busy { // which SQLite does not call an error
+		return plain("another process reads ledger %s: find it (fuser %[1]s), wait for its end, then try again", l.path)
 	}
 	return nil
 }

@@ -2,9 +2,11 @@ package ledger
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -113,4 +115,29 @@ func TestForgetIsRefused(t *testing.T) {
 	refused("`ppms-syncd apply` settles them first")
 	ok(t, l.Settle(t.Context(), entry, reconcile.NotApplied, "", t0))
 	ok(t, l.Forget(t.Context(), "ann", someone, t0))
+}
+
+// TestForgetBesideAReader: what somebody still reads is not overwritten, and that is said, until it is done.
+func TestForgetBesideAReader(t *testing.T) {
+	patient := rememberAnn(t)
+	ok(t, patient.Close())
+	l := must(open(t.Context(), patient.path, must(loadMigrations(migrations)), 10*time.Millisecond))
+	defer func() { ok(t, l.Close()) }()
+	reader := must(connect(l.path, "ro", 0, 1))
+	tx := must(reader.BeginTx(t.Context(), nil))
+	must(list(t.Context(), tx, scanRun, selectRuns))
+	must(l.Unlink(t.Context(), "bob", someone, t0)) // newer than what is read
+	if err := l.Forget(t.Context(), "ann", someone, t0); err == nil || !strings.Contains(err.Error(), "again") {
+		t.Errorf("forgotten: %v", err)
+	}
+	ok(t, errors.Join(tx.Rollback(), reader.Close()))
+	if n := len(must(l.Traces(t.Context(), "ann"))); n != 0 {
+		t.Errorf("%d traces are left", n)
+	}
+	ok(t, l.Scrub(t.Context()))
+	for _, file := range []string{l.path, l.path + "-wal"} {
+		if bytes.Contains(must(os.ReadFile(file)), []byte("Annenberg")) {
+			t.Errorf("%s still has the name", file)
+		}
+	}
 }

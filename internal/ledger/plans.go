@@ -30,11 +30,25 @@ func (l *Ledger) HoldPlan(ctx context.Context, run int64, plan reconcile.Plan, a
 		if err != nil {
 			return err
 		}
-		_, err = execute(ctx, tx, `INSERT INTO held_plans (hash, run, at, plan) VALUES (?, ?, ?, ?)
+		if _, err := execute(ctx, tx, `INSERT INTO held_plans (hash, run, at, plan) VALUES (?, ?, ?, ?)
 			ON CONFLICT (hash) DO UPDATE SET run = excluded.run, at = excluded.at, plan = excluded.plan`,
-			plan.Hash, run, millis(at), string(content))
-		return err
+			plan.Hash, run, millis(at), string(content)); err != nil {
+			return err
+		}
+		return makeRoom(ctx, tx)
 	})
+}
+
+// room is how many bytes of plans are kept beside the newest. A plan for 20000 people has 7 MB, and while it waits to be approved each
+// person who comes or goes makes another one of it.
+const room = 64 << 20
+
+// makeRoom removes the oldest plans. What they held is in the newer ones, or is no longer wanted.
+func makeRoom(ctx context.Context, tx *sql.Tx) error {
+	_, err := execute(ctx, tx, `DELETE FROM held_plans WHERE rowid IN (SELECT id FROM (
+		SELECT rowid AS id, sum(octet_length(plan)) OVER (ORDER BY run DESC, rowid DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+			AS newer FROM held_plans) WHERE newer > ?)`, room) // NULL for the newest
+	return err
 }
 
 // keepSize gives a plan the larger size of the same plan held before, as long as no other read was accepted since.

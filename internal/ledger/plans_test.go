@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -119,5 +120,33 @@ func TestAppliedRemovalUsesUpItsApproval(t *testing.T) {
 	}
 	if _, still := approved[other.ID()]; !still {
 		t.Error("the other change is no longer approved")
+	}
+}
+
+// TestHeldPlansMakeRoom: large plans, each held in the place of the one before, do not fill the disk; the newest is kept whatever its size.
+func TestHeldPlansMakeRoom(t *testing.T) {
+	l := newLedger(t)
+	ok(t, l.HoldPlan(t.Context(), begin(t, l, Apply), plan("00000000"), t0)) // small, but old
+	large := func(digits string, size int) {
+		p := plan(digits)
+		p.Issues[0].Detail = strings.Repeat("x", size)
+		ok(t, l.HoldPlan(t.Context(), begin(t, l, Apply), p, t0)) // at a clock that stands still
+	}
+	for i := range 6 {
+		large(fmt.Sprintf("%08d", i+1), room/4)
+	}
+	kept := func() (all []string) {
+		for _, p := range must(l.HeldPlans(t.Context())) {
+			all = append(all, p.Plan.Hash[len(hashPrefix):][:8])
+		}
+		return all
+	}
+	if diff := cmp.Diff([]string{"00000006", "00000005", "00000004", "00000003"}, kept()); diff != "" {
+		t.Error(diff)
+	}
+	large("00000007", 2*room)
+	large("00000003", 10) // held again
+	if diff := cmp.Diff([]string{"00000003", "00000007"}, kept()); diff != "" {
+		t.Error(diff)
 	}
 }
