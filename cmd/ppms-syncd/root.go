@@ -194,7 +194,7 @@ func atMostOne(c *cobra.Command, args []string) error {
 }
 
 // app loads the configuration and puts the program together.
-func (p *program) app(load func(path string) (*config.Config, error)) (*daemon.App, error) {
+func (p *program) app(ctx context.Context, load func(path string) (*config.Config, error)) (*daemon.App, error) {
 	cfg, err := load(p.configFile)
 	if _, bad := errors.AsType[*config.Problems](err); bad {
 		return nil, &daemon.ExitError{Code: daemon.ExitConfig, Err: fmt.Errorf("the configuration cannot be used:\n%w", err)}
@@ -209,7 +209,7 @@ func (p *program) app(load func(path string) (*config.Config, error)) (*daemon.A
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", zap.String("warning", w.String()))
 	}
-	return &daemon.App{Config: cfg, Log: log, Out: p.out, Terminal: p.terminal(), Version: buildVersion(), Now: time.Now}, nil
+	return &daemon.App{Config: cfg, Log: log, Out: p.out, Terminal: p.terminal(ctx), Version: buildVersion(), Now: time.Now}, nil
 }
 
 // with runs a command that needs the configuration.
@@ -226,7 +226,7 @@ func (p *program) loaded(
 	load func(path string) (*config.Config, error), f func(ctx context.Context, a *daemon.App) error,
 ) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
-		a, err := p.app(load)
+		a, err := p.app(c.Context(), load)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -13,13 +14,13 @@ import (
 )
 
 // terminal says what a person at the terminal gets: colours, progress, questions.
-func (p *program) terminal() daemon.Terminal {
+func (p *program) terminal(ctx context.Context) daemon.Terminal {
 	t := daemon.Terminal{Colour: isTerminal(p.out) && os.Getenv("NO_COLOR") == ""}
 	if isTerminal(p.err) {
 		t.Watch = p.progress
 	}
 	if isTerminal(p.err) || !isTerminal(p.in) { // else nobody would see the question that is waited for
-		t.Ask = p.ask
+		t.Ask = func(question string) daemon.Answer { return p.ask(ctx, question) }
 	}
 	return t
 }
@@ -44,15 +45,28 @@ func (p *program) progress(what string, total int) daemon.Step {
 	}
 }
 
-// ask wants a yes, from a person or through a pipe.
-func (p *program) ask(question string) daemon.Answer {
+// ask wants a yes, from a person or through a pipe. A person who ends the input, or interrupts the program, says no.
+func (p *program) ask(ctx context.Context, question string) daemon.Answer {
 	_, _ = fmt.Fprintf(p.err, "%s [yes/no] ", question)
+	answers := make(chan daemon.Answer, 1)
+	go func() { answers <- p.answer() }() // which nothing but an answer can end
+	select {
+	case answer := <-answers:
+		return answer
+	case <-ctx.Done():
+		_, _ = fmt.Fprintln(p.err)
+		return daemon.No
+	}
+}
+
+func (p *program) answer() daemon.Answer {
 	line, err := bufio.NewReader(p.in).ReadString('\n')
-	if !isTerminal(p.in) {
+	person := isTerminal(p.in)
+	if !person || err != nil {
 		_, _ = fmt.Fprintln(p.err) // where a person would have done so
 	}
 	switch answer := strings.ToLower(strings.TrimSpace(line)); {
-	case err != nil && answer == "":
+	case err != nil && answer == "" && !person:
 		return daemon.Nobody
 	case answer == "yes" || answer == "y":
 		return daemon.Yes

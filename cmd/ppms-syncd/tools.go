@@ -76,7 +76,7 @@ func (p *program) demoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o.Out, o.Log, o.Terminal, o.Version = p.out, log, p.terminal(), buildVersion()
+			o.Out, o.Log, o.Terminal, o.Version = p.out, log, p.terminal(c.Context()), buildVersion()
 			return daemon.Demo(c.Context(), o)
 		},
 	}
