@@ -59,23 +59,31 @@ func oddSchedule(s cron.Schedule, zone *time.Location) string {
 			return "runs follow each other in less than a minute: each one reads the whole directory and much of PPMS"
 		}
 	case *cron.SpecSchedule:
-		const nightHours, allHours = 1<<1 | 1<<2, 1<<24 - 1
-		if s.Hour&nightHours != 0 && s.Hour&allHours != allHours && hasSummerTime(zone, time.Now()) {
-			return fmt.Sprintf("fires between 01:00 and 03:00: when summer time begins or ends in %s such a run is left out or made twice", zone)
+		const allHours = 1<<24 - 1
+		if s.Hour&changedHours(zone, time.Now()) != 0 && s.Hour&allHours != allHours {
+			return fmt.Sprintf("fires about when summer time begins or ends in %s: such a run is left out or made twice", zone)
 		}
 	}
 	return ""
 }
 
-// hasSummerTime says whether the clocks are changed in the year that begins now.
-func hasSummerTime(zone *time.Location, now time.Time) bool {
-	_, first := now.In(zone).Zone()
-	for month := range 12 {
-		if _, offset := now.AddDate(0, month+1, 0).In(zone).Zone(); offset != first {
-			return true
+// changedHours has a bit for each hour of the day that is left out or comes twice in the year that begins now. Where there is any, those
+// around 02:00 count as well: most zones change then, and who moves a schedule should not have to know which.
+func changedHours(zone *time.Location, now time.Time) (hours uint64) {
+	for t := now.In(zone); ; {
+		_, change := t.ZoneBounds()
+		if change.IsZero() || change.After(now.AddDate(1, 0, 0)) {
+			return hours
 		}
+		_, before := change.Add(-time.Second).Zone()
+		_, after := change.Zone()
+		wall := func(offset int) time.Time { return change.UTC().Add(time.Duration(offset) * time.Second) }
+		from, to := wall(min(before, after)), wall(max(before, after))
+		for hour := from.Truncate(time.Hour); hour.Before(to); hour = hour.Add(time.Hour) {
+			hours |= 1<<hour.Hour() | 1<<1 | 1<<2
+		}
+		t = change
 	}
-	return false
 }
 
 // parseZone finds a time zone by its IANA name.

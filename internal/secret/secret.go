@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -90,7 +91,7 @@ func (f File) Read() (Secret, error) {
 	if err != nil {
 		return Secret{}, err
 	}
-	file, err := os.Open(filepath.Clean(path))
+	file, err := os.OpenFile(filepath.Clean(path), os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe would be waited for, perhaps for ever
 	if err != nil {
 		return Secret{}, err
 	}

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
@@ -127,6 +129,27 @@ func TestFile(t *testing.T) {
 }
 
 // TestFileIsReadAnew: a secret can be rotated under a running service.
+// TestNamedPipe: nobody waits for a secret that somebody may once write.
+func TestNamedPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := File{Path: path}.Read()
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits")
+	}
+}
+
 func TestFileIsReadAnew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	f := File{Path: path}
