@@ -248,7 +248,7 @@ func (a *App) Measure(ctx context.Context) (err error) {
 	}
 	l, err := a.readLedger(ctx)
 	if err == nil && l == nil {
-		a.Metrics.recalled(nil, time.Time{})
+		a.Metrics.recalled(time.Time{}, time.Time{}, time.Time{})
 		return nil
 	}
 	if err == nil {
@@ -262,8 +262,7 @@ func (a *App) Measure(ctx context.Context) (err error) {
 
 // recallMetrics fills in what only the ledger knows.
 func (a *App) recallMetrics(ctx context.Context, l Ledger) error {
-	const recent = 1000 // three weeks of runs every half an hour
-	runs, err := l.Runs(ctx, recent)
+	last, success, err := l.Ends(ctx)
 	if err != nil {
 		return err
 	}
@@ -271,7 +270,7 @@ func (a *App) recallMetrics(ctx context.Context, l Ledger) error {
 	if err != nil {
 		return err
 	}
-	a.Metrics.recalled(runs, view.At)
+	a.Metrics.recalled(last, success, view.At)
 	return nil
 }
 

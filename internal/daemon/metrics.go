@@ -3,7 +3,6 @@ package daemon
 import (
 	"errors"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -276,19 +275,10 @@ func (m *Metrics) looked(r *Report, err error, now time.Time) {
 }
 
 // recalled notes what earlier processes have left in the ledger, so that a one-shot run that fails, or a daemon that was just started,
-// does not hide when the last run succeeded. The newest run comes first.
-func (m *Metrics) recalled(runs []ledger.Run, read time.Time) {
-	ended := func(how ...ledger.Result) float64 {
-		for i := range runs {
-			r := &runs[i]
-			if r.Mode != ledger.Manual && !r.Finished.IsZero() && (len(how) == 0 || slices.Contains(how, r.Result)) {
-				return seconds(r.Finished)
-			}
-		}
-		return 0
-	}
-	set(m.lastRun, ended())
-	set(m.lastSuccess, ended(ledger.Success))
+// does not hide when the last run succeeded.
+func (m *Metrics) recalled(last, success, read time.Time) {
+	set(m.lastRun, seconds(last))
+	set(m.lastSuccess, seconds(success))
 	set(m.lastComplete, seconds(read))
 }
 

@@ -292,7 +292,7 @@ func (s *service) ready(ctx context.Context) error {
 	if l == nil {
 		return app.noLedger()
 	}
-	return l.Close()
+	return errors.Join(l.Close(), ledger.Writable(app.Config.Ledger.Path))
 }
 
 func answer(w http.ResponseWriter, err error) {

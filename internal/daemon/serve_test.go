@@ -173,6 +173,19 @@ func TestRunThatIsNotOnRecordIsNoSuccess(t *testing.T) {
 	s.until(`ppms_syncd_last_success_timestamp_seconds 0`)
 }
 
+// TestServeRecallsTheLastSuccess: however much was done since, by hand too.
+func TestServeRecallsTheLastSuccess(t *testing.T) {
+	w := newWorld(t)
+	w.apply().exits(daemon.ExitOK)
+	db, err := sql.Open("sqlite", w.path("ledger.db"))
+	must(t, err)
+	_, err = db.ExecContext(t.Context(), `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+		INSERT INTO runs (started, mode, policy, config_hash, os_user, host, version, finished, result)
+		SELECT started, 'manual', policy, config_hash, os_user, host, version, finished + 1000, 'success' FROM runs, n`)
+	must(t, errors.Join(err, db.Close()))
+	w.serving(daemon.ServeOptions{}).until(fmt.Sprintf("ppms_syncd_last_success_timestamp_seconds %s\n", stamp(w.now)))
+}
+
 // TestReloadsFollowEachOther: what is read first is not in force last.
 func TestReloadsFollowEachOther(t *testing.T) {
 	w := newWorld(t)

@@ -153,6 +153,9 @@ func check(path string, access uint32) error {
 	return nil
 }
 
+// Writable says why a run could not use the ledger, as far as that shows without opening it: its rights, or a file system that is read-only.
+func Writable(path string) error { return check(path, 6) }
+
 // inspect reads a file that is there and checks the whole of it. Who died while the file was made, or while a restored backup was
 // opened for the first time, left a rollback journal beside it; only a connection that may write can read past that.
 func inspect(ctx context.Context, path string, steps []string, patience time.Duration) error {

@@ -121,6 +121,26 @@ func (l *Ledger) Runs(ctx context.Context, limit int) (runs []Run, err error) {
 	return runs, err
 }
 
+// Ends returns when the last run ended, and the last that was a success; zero: none did. Runs by hand are none of them.
+func (l *Ledger) Ends(ctx context.Context) (last, success time.Time, err error) {
+	err = l.read(ctx, func(tx *sql.Tx) error {
+		const latest = `(SELECT finished FROM runs WHERE mode <> 'manual' AND finished IS NOT NULL `
+		var ended, succeeded sql.Null[int64]
+		if err := tx.QueryRowContext(ctx, `SELECT `+latest+`ORDER BY id DESC LIMIT 1), `+latest+`AND result = 'success' ORDER BY id DESC LIMIT 1)`).
+			Scan(&ended, &succeeded); err != nil {
+			return err
+		}
+		if ended.Valid {
+			last = moment(ended.V)
+		}
+		if succeeded.Valid {
+			success = moment(succeeded.V)
+		}
+		return nil
+	})
+	return last, success, err
+}
+
 // Run returns one run, and whether there is one of this number.
 func (l *Ledger) Run(ctx context.Context, id int64) (r Run, found bool, err error) {
 	err = l.read(ctx, func(tx *sql.Tx) (err error) {
