@@ -95,8 +95,12 @@ func Copy(ctx context.Context, path, file string) error {
 }
 
 func (l *Ledger) backup(ctx context.Context, file string) error {
-	// Made first, for its mode; SQLite accepts an empty file.
-	target, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // G304: the operator's choice
+	// Made first, for its mode and its owner, by whom it is opened again; SQLite accepts an empty file.
+	var target *os.File
+	err := asOwner(filepath.Dir(file), func() (err error) {
+		target, err = os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // G304: the operator's choice
+		return err
+	})
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s exists already: name a new file for the backup: %w", file, err)
 	}

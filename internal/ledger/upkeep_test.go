@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -111,6 +112,23 @@ func TestBackup(t *testing.T) {
 }
 
 // TestBackupOfAnOlderLedger: the time for a backup is before the upgrade.
+// TestBackupByRoot: into the directory of somebody else, such as an administrator's own or that of the ledger, it is theirs.
+func TestBackupByRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	l := world(t)
+	dir := must(os.MkdirTemp("", "ledger")) //nolint:usetesting // t.TempDir is closed to others
+	defer os.RemoveAll(dir)
+	ok(t, os.Chown(dir, 65534, 65533))
+	file := filepath.Join(dir, "backup.db")
+	ok(t, Backup(t.Context(), l.path, file))
+	info := must(os.Stat(file))
+	if owner, _ := info.Sys().(*syscall.Stat_t); info.Mode() != 0o600 || owner.Uid != 65534 || owner.Gid != 65533 {
+		t.Errorf("%v of %d:%d", info.Mode(), owner.Uid, owner.Gid)
+	}
+}
+
 func TestBackupOfAnOlderLedger(t *testing.T) {
 	steps := must(loadMigrations(migrations))
 	path, file := filepath.Join(t.TempDir(), "ledger.db"), filepath.Join(t.TempDir(), "backup.db")
