@@ -48,7 +48,8 @@ type service struct {
 	reloads sync.Mutex     // held by who reads the configuration again
 
 	mu       sync.Mutex
-	app      App // with the present configuration
+	app      App    // with the present configuration
+	halt     func() // stops the run that is under way, or was the last; nil before the first
 	entry    cron.EntryID
 	standing standing
 }
@@ -174,7 +175,7 @@ func (s *service) expect(app *App) {
 // was years ahead would keep it waiting for as long, and a run that was due meanwhile would be late by what the machine slept.
 func (s *service) mind() {
 	if !s.reloads.TryLock() {
-		return // which begins the schedule anew, too
+		return // the next look is soon
 	}
 	defer s.reloads.Unlock()
 	s.mu.Lock()
@@ -201,18 +202,24 @@ func (s *service) present() App {
 
 // tick is one run of the schedule. One that finds another under way is counted and left out.
 func (s *service) tick() {
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
 	s.mu.Lock()
 	app := s.app
 	s.expect(&app)
-	s.mu.Unlock()
-	if s.ctx.Err() != nil {
-		return
+	free := s.busy.TryLock()
+	if free {
+		s.halt = cancel
 	}
-	if !s.busy.TryLock() {
+	s.mu.Unlock()
+	if !free {
 		s.skip(&app, "the run before is still under way")
 		return
 	}
 	defer s.busy.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
 	unlock, err := app.lockRun()
 	if errors.Is(err, errBusy) {
 		s.skip(&app, err.Error())
@@ -230,7 +237,7 @@ func (s *service) tick() {
 	if s.options.DryRun || app.Config.DryRun {
 		mode = ledger.DryRun
 	}
-	report, err := app.apply(s.ctx, mode, nil, "")
+	report, err := app.apply(ctx, mode, nil, "")
 	end(report, err)
 	if err != nil {
 		app.Log.Error("run failed", zap.Error(err))
@@ -261,8 +268,13 @@ func (s *service) reload() (err error) {
 	}
 	s.mu.Lock()
 	s.app.Config = next
+	if next.DryRun && !app.Config.DryRun && s.halt != nil { // whoever says so in the middle of a run means that one
+		s.halt()
+	}
 	s.mu.Unlock()
-	s.schedule(next)
+	if next.Schedule != app.Config.Schedule || next.TimeZone != app.Config.TimeZone { // else an interval would begin anew
+		s.schedule(next)
+	}
 	app.Log.Info("configuration reloaded", zap.String("hash", next.Hash()))
 	for _, w := range next.Warnings {
 		app.Log.Warn("configuration", zap.String("warning", w.String()))

@@ -305,6 +305,39 @@ func TestServeStopsBetweenWrites(t *testing.T) {
 	}
 }
 
+// TestReloadIntoDryRunStopsTheRun: who says so while a run writes does not mean the next one.
+func TestReloadIntoDryRunStopsTheRun(t *testing.T) {
+	w := newWorld(t)
+	good, err := os.ReadFile(w.path("config.yaml"))
+	must(t, err)
+	began, reloaded := make(chan struct{}), make(chan struct{})
+	w.when(1, "upduser", "", func() { close(began); <-reloaded })
+	s := w.serving(daemon.ServeOptions{RunNow: true})
+	<-began
+	w.write("config.yaml", strings.Replace(string(good), "dry_run: false", "dry_run: true", 1))
+	s.signal <- syscall.SIGHUP
+	waits(t, func() bool { return strings.Contains(w.logs.String(), "configuration reloaded") })
+	close(reloaded)
+	s.until(`ppms_syncd_runs_total{result="partial"} 1`)
+	for _, e := range w.sim.Effects() {
+		if e.Action == "setright" {
+			t.Errorf("it went on: %s", effectLine(&e))
+		}
+	}
+}
+
+// TestReloadKeepsTheInterval: who reloads more often than runs are due has runs all the same.
+func TestReloadKeepsTheInterval(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.Schedule = "@every 2s" })
+	s := w.serving(daemon.ServeOptions{})
+	for range 14 {
+		time.Sleep(300 * time.Millisecond)
+		s.signal <- syscall.SIGHUP
+	}
+	_, text := s.get(http.MethodGet, "/metrics")
+	absent(t, text, `runs_total{result="success"} 0`)
+}
+
 func countEffects(effects []ppmssim.Effect, action string) (n int) {
 	for i := range effects {
 		if effects[i].Action == action {
