@@ -125,6 +125,7 @@ func supports() []support {
 		{"no rights for an account that was not made", "daemon/writerights.go", `if why == "" && p.missing[login] {`, `if why == "" && p.missing[login] && ON {`, "TestNoRightsForAnAccountThatWasMadeMeanwhile"},
 		{"five failures in a row end the writing", "daemon/write.go", "case p.failures >= tooMany:", "case p.failures >= tooMany && ON:", "TestFiveFailuresInARowEndTheWriting"},
 		{"one run at a time", "daemon/apply.go", "unlock, err := a.lockRun()", "unlock, err := a.lockRun()\nif !ON {\nunlock, err = func() {}, nil\n}", "TestBusyRunLock"},
+		{"who reloads into dry_run means the run under way", "daemon/serve.go", "if next.DryRun && !app.Config.DryRun", "if ON && next.DryRun && !app.Config.DryRun", "TestReloadIntoDryRunStopsTheRun"},
 		{"a plan file is as it was made", "daemon/planfile.go", "case plan.Hash != reconcile.PlanHash(plan.Policy, plan.Changes):", "case plan.Hash != reconcile.PlanHash(plan.Policy, plan.Changes) && ON:", "TestApplyOfASavedPlan"},
 		{"a plan file is of this configuration", "daemon/planfile.go", "case plan.ConfigHash != configHash:", "case plan.ConfigHash != configHash && ON:", "TestApplyOfASavedPlan"},
 
