@@ -31,6 +31,7 @@ type program struct {
 	configFile  string
 	metricsFile string
 	logLevel    string
+	level       zap.AtomicLevel // of the log
 	logFormat   string
 }
 
@@ -202,10 +203,7 @@ func (p *program) app(ctx context.Context, load func(path string) (*config.Confi
 	if err != nil {
 		return nil, &daemon.ExitError{Code: daemon.ExitConfig, Err: err}
 	}
-	log, err := p.logger(cfg.Log.Level, cfg.Log.Format)
-	if err != nil {
-		return nil, err
-	}
+	log := p.logger(cfg.Log.Level, cfg.Log.Format)
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", zap.String("warning", w.String()))
 	}
@@ -242,20 +240,15 @@ func (p *program) withArg(f func(ctx context.Context, a *daemon.App, arg string)
 }
 
 // logger writes to stderr. A person at a terminal gets warnings in words unless they ask for more.
-func (p *program) logger(level, format string) (*zap.Logger, error) {
+func (p *program) logger(level, format string) *zap.Logger {
 	if isTerminal(p.err) {
-		level, format = "warn", "console"
-	}
-	if p.logLevel != "" {
-		level = p.logLevel
+		format = "console"
 	}
 	if p.logFormat != "" {
 		format = p.logFormat
 	}
-	least, err := zapcore.ParseLevel(level)
-	if err != nil {
-		return nil, err
-	}
+	p.level = zap.NewAtomicLevel()
+	p.setLevel(level)
 	c := zap.NewProductionEncoderConfig()
 	c.EncodeTime = zapcore.RFC3339TimeEncoder
 	c.EncodeDuration = zapcore.StringDurationEncoder
@@ -268,7 +261,20 @@ func (p *program) logger(level, format string) (*zap.Logger, error) {
 	if journalled() {
 		encoder = prioritised{encoder}
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(p.err), least)), nil
+	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(p.err), p.level))
+}
+
+// setLevel says from which severity on something is logged; the flag and a terminal are stronger than the configuration.
+func (p *program) setLevel(level string) {
+	if isTerminal(p.err) {
+		level = "warn"
+	}
+	if p.logLevel != "" {
+		level = p.logLevel
+	}
+	if least, err := zapcore.ParseLevel(level); err == nil { // which was checked, wherever it comes from
+		p.level.SetLevel(least)
+	}
 }
 
 // buildVersion is what the linker was told, or what the Go tool knows of the checkout.

@@ -25,6 +25,7 @@ func (p *program) serveCommand() *cobra.Command {
 			a.Terminal = daemon.Terminal{} // nobody watches a daemon
 			o.Reload = hup
 			o.Load = func() (*config.Config, error) { return config.Load(p.configFile) }
+			o.Level = p.setLevel
 			return a.Serve(ctx, o)
 		}),
 	}

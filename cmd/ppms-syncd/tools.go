@@ -44,11 +44,7 @@ func (p *program) simCommand() *cobra.Command {
 		Long: "Serves PUMAPI at /pumapi/ with all its quirks. Without --seed it is a small facility with users, units, systems and rights;\n" +
 			"without --api-key-file it makes a key and prints it.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			log, err := p.logger("info", "console")
-			if err != nil {
-				return err
-			}
-			o.Out, o.Log = p.out, log
+			o.Out, o.Log = p.out, p.logger("info", "console")
 			return daemon.Sim(c.Context(), o)
 		},
 	}
@@ -72,11 +68,7 @@ func (p *program) demoCommand() *cobra.Command {
 		Long: "Starts a directory and a simulated PPMS on loopback, plans, applies, and plans again. It needs no configuration and leaves\n" +
 			"nothing behind. With --keep both go on, so that other commands can be tried on them.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			log, err := p.logger("warn", "console")
-			if err != nil {
-				return err
-			}
-			o.Out, o.Log, o.Terminal, o.Version = p.out, log, p.terminal(c.Context()), buildVersion()
+			o.Out, o.Log, o.Terminal, o.Version = p.out, p.logger("warn", "console"), p.terminal(c.Context()), buildVersion()
 			return daemon.Demo(c.Context(), o)
 		},
 	}

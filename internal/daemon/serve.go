@@ -27,6 +27,7 @@ type ServeOptions struct {
 	RunNow bool                           // the first run begins at once
 	Reload <-chan os.Signal               // each signal reads the configuration again
 	Load   func() (*config.Config, error) // how
+	Level  func(level string)             // sets log.level; may be nil
 	Ready  func(address net.Addr)         // called once HTTP answers and the schedule runs; may be nil
 }
 
@@ -258,8 +259,8 @@ func (s *service) reload() (err error) {
 	defer s.reloading()(&err)
 	app := s.present()
 	next, err := s.options.Load()
-	if err == nil && (next.Ledger.Path != app.Config.Ledger.Path || next.HTTP != app.Config.HTTP || next.Log != app.Config.Log) {
-		err = errors.New("ledger.path, http and log are read at start only: restart for them")
+	if err == nil && (next.Ledger.Path != app.Config.Ledger.Path || next.HTTP != app.Config.HTTP || next.Log.Format != app.Config.Log.Format) {
+		err = errors.New("ledger.path, http and log.format are read at start only: restart for them")
 	}
 	app.Metrics.reloaded(err == nil)
 	if err != nil {
@@ -274,6 +275,9 @@ func (s *service) reload() (err error) {
 	s.mu.Unlock()
 	if next.Schedule != app.Config.Schedule || next.TimeZone != app.Config.TimeZone { // else an interval would begin anew
 		s.schedule(next)
+	}
+	if s.options.Level != nil {
+		s.options.Level(next.Log.Level)
 	}
 	app.Log.Info("configuration reloaded", zap.String("hash", next.Hash()))
 	for _, w := range next.Warnings {

@@ -222,12 +222,17 @@ func TestReloadsFollowEachOther(t *testing.T) {
 // TestReloadOfTheLog: what is not read again is not silently left as it was.
 func TestReloadOfTheLog(t *testing.T) {
 	w := newWorld(t)
-	s := w.serving(daemon.ServeOptions{})
+	var level string
+	s := w.serving(daemon.ServeOptions{Level: func(l string) { level = l }})
 	good, err := os.ReadFile(w.path("config.yaml"))
 	must(t, err)
 	w.write("config.yaml", string(good)+"log: {level: debug}\n")
+	if code, text := s.get(http.MethodPost, "/-/reload"); code != http.StatusOK || level != "debug" {
+		t.Errorf("another level of the log: %d %q, now %s", code, text, level)
+	}
+	w.write("config.yaml", string(good)+"log: {format: console}\n")
 	if code, text := s.get(http.MethodPost, "/-/reload"); code == http.StatusOK || !strings.Contains(text, "restart") {
-		t.Errorf("another level of the log: %d %q", code, text)
+		t.Errorf("another form of the log: %d %q", code, text)
 	}
 	w.write("config.yaml", string(good)+"time_zone: Europe/Zurich\nschedule: \"30 2 * * *\"\n")
 	if code, text := s.get(http.MethodPost, "/-/reload"); code != http.StatusOK {
