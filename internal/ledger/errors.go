@@ -16,6 +16,12 @@ func (e plainError) Unwrap() error { return e.error }
 
 func plain(format string, args ...any) error { return plainError{fmt.Errorf(format, args...)} }
 
+// busy says whether another process is in the way.
+func busy(err error) bool {
+	raw, ok := errors.AsType[*sqlite.Error](err)
+	return ok && raw.Code()&0xff == lib.SQLITE_BUSY
+}
+
 // explain turns what SQLite says into a sentence that tells what to do.
 func explain(path string, err error) error {
 	var done plainError

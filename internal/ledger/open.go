@@ -202,7 +202,7 @@ func connect(path, mode string, patience time.Duration, connections int, pragmas
 	if err != nil {
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
 	}
-	db := sql.OpenDB(lasting{connector, filepath.Dir(path)})
+	db := sql.OpenDB(lasting{connector, filepath.Dir(path), patience})
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	return db, nil
@@ -211,15 +211,27 @@ func connect(path, mode string, patience time.Duration, connections int, pragmas
 // lasting keeps the -wal and -shm files when the last connection is closed: see the package's doc on who may read.
 type lasting struct {
 	driver.Connector
-	dir string // of the ledger
+	dir      string // of the ledger
+	patience time.Duration
 }
 
-// Connect opens a connection.
+// Connect opens a connection. To turn a new ledger to WAL is the one thing for which SQLite does not wait while another process is at it.
 func (c lasting) Connect(ctx context.Context) (conn driver.Conn, err error) {
-	err = asOwner(c.dir, func() (err error) {
-		conn, err = c.Connector.Connect(ctx)
-		return err
-	})
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(c.patience); ; {
+		err = asOwner(c.dir, func() (err error) {
+			conn, err = c.Connector.Connect(ctx)
+			return err
+		})
+		if !busy(err) || ctx.Err() != nil || time.Now().After(end) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-again.C:
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
