@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -48,11 +47,14 @@ func (a *App) Hold(ctx context.Context, login, reason string) error {
 
 // accountOf is the login of a person's account, whose entry may have another one, and whether the ledger knows it.
 func accountOf(ctx context.Context, l Ledger, login string) (account string, known bool, err error) {
-	key := reconcile.KeyOf(login)
 	logins, err := knownLogins(ctx, l)
-	if err != nil || slices.ContainsFunc(logins, func(other string) bool { return reconcile.KeyOf(other) == key }) {
-		return login, err == nil, err
+	if err != nil {
+		return login, false, err
 	}
+	if _, listed := spelling(logins, login); listed {
+		return login, true, nil
+	}
+	key := reconcile.KeyOf(login)
 	memory, err := l.Memory(ctx, time.Time{})
 	for i := range memory.Links {
 		if memory.Links[i].Key == key {

@@ -94,10 +94,7 @@ func TestHoldFollowsARenamedAccount(t *testing.T) {
 	w := renamed(t)
 	must(t, w.app.Hold(t.Context(), "emmy", ""))
 	expect(t, w.text(), "emmy is left alone")
-	u, _ := w.sim.User("emmy")
-	w.sim.DeleteUser("emmy")
-	u.Login = "ehilbert"
-	w.sim.PutUser(u)
+	w.staffRename()
 	w.sim.SetRight("ehilbert", 12, "A")
 	w.sim.SetRight("ehilbert", 13, "A")
 	for range 2 {

@@ -91,6 +91,15 @@ func renamed(t *testing.T) *world {
 	return w
 }
 
+// staffRename gives emmy's account the new login in PPMS, too. Its rights do not follow by themselves.
+func (w *world) staffRename() {
+	w.t.Helper()
+	w.staff("emmy", func(u *ppmssim.User) {
+		w.sim.DeleteUser("emmy")
+		u.Login = "ehilbert"
+	})
+}
+
 func TestRenamedLoginWaitsForStaff(t *testing.T) {
 	t.Parallel()
 	w := renamed(t)
@@ -99,10 +108,7 @@ func TestRenamedLoginWaitsForStaff(t *testing.T) {
 		w.pass(200 * time.Hour) // nobody leaves here
 	}
 	// Staff rename the account, and its rights go with it.
-	u, _ := w.sim.User("emmy")
-	w.sim.DeleteUser("emmy")
-	u.Login = "ehilbert"
-	w.sim.PutUser(u)
+	w.staffRename()
 	w.sim.SetRight("ehilbert", 12, "A")
 	w.sim.SetRight("ehilbert", 13, "A")
 	w.apply().exits(daemon.ExitOK).did("updateuser ehilbert lname=Hilbert").issues()

@@ -166,10 +166,7 @@ func TestWhatDoesNotStickFollowsARenamedAccount(t *testing.T) {
 	w.remove(emmy.DN)
 	emmy.DN, emmy.Attrs["uid"] = uid("ehilbert"), []string{"ehilbert"}
 	w.put(emmy, group("imaging", uid("ada"), uid("ehilbert")))
-	u, _ := w.sim.User("emmy")
-	w.sim.DeleteUser("emmy")
-	u.Login = "ehilbert"
-	w.sim.PutUser(u)
+	w.staffRename()
 	for _, id := range []int{12, 13} {
 		w.sim.SetRight("ehilbert", id, "A")
 	}

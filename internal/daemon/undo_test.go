@@ -349,10 +349,7 @@ func TestUndoOfWhatCannotBe(t *testing.T) {
 func TestUndoOfARenamedAccountWithANamesake(t *testing.T) {
 	t.Parallel()
 	w := renamed(t)
-	u, _ := w.sim.User("emmy")
-	w.sim.DeleteUser("emmy")
-	u.Login = "ehilbert"
-	w.sim.PutUser(u)
+	w.staffRename()
 	w.sim.SetRight("ehilbert", 12, "A")
 	w.apply().exits(daemon.ExitOK)
 	other := person("emmy", "Emmy", "Albers", "darwinlab")
@@ -384,10 +381,7 @@ func TestUndoOfARenamedAccountWithANamesake(t *testing.T) {
 func TestUndoOfARenamedAccount(t *testing.T) {
 	t.Parallel()
 	w := renamed(t)
-	u, _ := w.sim.User("emmy")
-	w.sim.DeleteUser("emmy")
-	u.Login = "ehilbert"
-	w.sim.PutUser(u)
+	w.staffRename()
 	w.sim.SetRight("ehilbert", 12, "A")
 	w.apply().exits(daemon.ExitOK).issues("right-lowered-by-staff ehilbert")
 	got := w.undo(1)

@@ -91,12 +91,12 @@ func (l *Ledger) Scrub(ctx context.Context) error {
 	if _, err := l.writer.ExecContext(ctx, "VACUUM"); err != nil {
 		return explain(l.path, err)
 	}
-	var busy bool
+	var blocked bool
 	var frames, moved int
-	if err := l.writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil {
+	if err := l.writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&blocked, &frames, &moved); err != nil {
 		return explain(l.path, err)
 	}
-	if busy { // which SQLite does not call an error
+	if blocked { // which SQLite does not call an error
 		return plain("another process reads ledger %s: find it (fuser %[1]s), wait for its end, then try again", l.path)
 	}
 	return nil

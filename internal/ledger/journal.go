@@ -55,10 +55,14 @@ func (l *Ledger) enter(ctx context.Context, run int64, c reconcile.Change, outco
 		settled = sql.Null[int64]{V: millis(at), Valid: true}
 	}
 	err = l.write(ctx, func(tx *sql.Tx) error {
-		if said, err := readWord(ctx, tx, run); err != nil {
-			return err
-		} else if outcome == "" && said.keys[reconcile.KeyOf(c.Login)] {
-			return ErrWord
+		if outcome == "" { // it is about to be sent
+			said, err := readWord(ctx, tx, run)
+			if err != nil {
+				return err
+			}
+			if said.keys[reconcile.KeyOf(c.Login)] {
+				return ErrWord
+			}
 		}
 		return tx.QueryRowContext(ctx, `INSERT INTO journal (run, at, key, guard, approved, change, outcome, settled_at, detail)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,

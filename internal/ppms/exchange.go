@@ -84,11 +84,12 @@ func (r *Reader) exchange(parent context.Context, client *http.Client, c call) (
 		err = wireError(ctx, err)
 		return "", &fault{kind: Lost, what: "no answer: " + err.Error(), err: err}
 	case err != nil: // nothing was sent that the words of this error could repeat
-		what := "cannot connect: "
-		if err = causeOf(ctx, err); ctx.Err() != nil {
-			return "", &fault{kind: NotSent, what: what + err.Error(), err: err}
+		err = causeOf(ctx, err)
+		what := "cannot connect: " + err.Error()
+		if ctx.Err() == nil {
+			what += "; check ppms.url, and whether this host reaches it"
 		}
-		return "", &fault{kind: NotSent, what: what + err.Error() + "; check ppms.url, and whether this host reaches it", err: err}
+		return "", &fault{kind: NotSent, what: what, err: err}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.TLS != nil { // verified, or there would be no answer

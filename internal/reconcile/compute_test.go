@@ -105,6 +105,18 @@ func (w *world) deactivated(login string, d Deactivation) {
 	w.Memory.Deactivated[KeyOf(login)] = d
 }
 
+// emptied has a rule with a person whom it gave something before one of the lists of its groups had nobody any more.
+func (w *world) emptied(list string) {
+	p, _ := w.both("ann")
+	w.both("bob")
+	w.rule(Autonomous, p)
+	w.has("ann", Autonomous)
+	w.has("bob", Autonomous)
+	w.gave("bob", Autonomous)
+	w.Directory.Rules[0].Empty = []string{list}
+	w.Memory.Rules = map[string]RuleMemory{"confocal": {Members: 2, Groups: []string{"cn=confocal", list}}}
+}
+
 // rule adds a rule on system 12 ("SP8") that gives A, with the person as member.
 func (w *world) rule(level Level, people ...*Person) {
 	w.Settings.Rules = append(w.Settings.Rules, Rule{Name: "confocal", Level: level, Systems: []Selector{{Name: "SP8*"}}})
@@ -460,26 +472,8 @@ func TestCompute(t *testing.T) {
 			w.gave("ann", Autonomous)
 			w.Memory.Rules = map[string]RuleMemory{"confocal": {Members: 1, Selectors: `{name: "SP8*"}`, Systems: []int{12}}}
 		}, []string{"issue rule-suspended"}},
-		{"a rule whose nested group lists nobody any more", func(w *world) {
-			p, _ := w.both("ann")
-			w.both("bob")
-			w.rule(Autonomous, p)
-			w.has("ann", Autonomous)
-			w.has("bob", Autonomous)
-			w.gave("bob", Autonomous)
-			w.Directory.Rules[0].Empty = []string{"cn=imaging"}
-			w.Memory.Rules = map[string]RuleMemory{"confocal": {Members: 2, Groups: []string{"cn=confocal", "cn=imaging"}}}
-		}, []string{"issue rule-suspended"}},
-		{"a rule whose group has people only by their primary group any more", func(w *world) {
-			p, _ := w.both("ann")
-			w.both("bob")
-			w.rule(Autonomous, p)
-			w.has("ann", Autonomous)
-			w.has("bob", Autonomous)
-			w.gave("bob", Autonomous)
-			w.Directory.Rules[0].Empty = []string{ListMark + "cn=confocal"}
-			w.Memory.Rules = map[string]RuleMemory{"confocal": {Members: 2, Groups: []string{ListMark + "cn=confocal", "cn=confocal"}}}
-		}, []string{"issue rule-suspended"}},
+		{"a rule whose nested group lists nobody any more", func(w *world) { w.emptied("cn=imaging") }, []string{"issue rule-suspended"}},
+		{"a rule whose group has people only by their primary group any more", func(w *world) { w.emptied(ListMark + "cn=confocal") }, []string{"issue rule-suspended"}},
 		{"somebody of whom the read could not tell", func(w *world) {
 			p, a := w.both("ann")
 			p.State, a.Fields[Fname] = Doubtful, "x"
