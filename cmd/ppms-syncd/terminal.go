@@ -48,19 +48,25 @@ func (p *program) progress(what string, total int) daemon.Step {
 // ask wants a yes, from a person or through a pipe. A person who ends the input, or interrupts the program, says no.
 func (p *program) ask(ctx context.Context, question string) daemon.Answer {
 	_, _ = fmt.Fprintf(p.err, "%s [yes/no] ", question)
-	answers := make(chan daemon.Answer, 1)
-	go func() { answers <- p.answer() }() // which nothing but an answer can end
+	type line struct {
+		text string
+		err  error
+	}
+	lines, in := make(chan line, 1), p.in
+	go func() { // which nothing but an answer can end, so that it does no more than read
+		text, err := bufio.NewReader(in).ReadString('\n')
+		lines <- line{text, err}
+	}()
 	select {
-	case answer := <-answers:
-		return answer
+	case l := <-lines:
+		return p.answer(l.text, l.err)
 	case <-ctx.Done():
 		_, _ = fmt.Fprintln(p.err)
 		return daemon.No
 	}
 }
 
-func (p *program) answer() daemon.Answer {
-	line, err := bufio.NewReader(p.in).ReadString('\n')
+func (p *program) answer(line string, err error) daemon.Answer {
 	person := isTerminal(p.in)
 	if !person || err != nil {
 		_, _ = fmt.Fprintln(p.err) // where a person would have done so
