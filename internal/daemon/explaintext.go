@@ -248,9 +248,8 @@ func (x *explanation) next(p *printer) {
 	for _, c := range x.mine(x.plan.Withheld) {
 		say("not by policy %s: %s: %s (%s)", x.plan.Policy, c.Kind, what(c), c.Reason)
 	}
-	key := reconcile.KeyOf(x.login)
 	for _, i := range x.plan.Issues {
-		if reconcile.KeyOf(i.Login) == key || i.Kind == reconcile.RuleSuspended {
+		if x.concerns(&i) {
 			say("held back: %s: %s", i.Kind, i.Detail)
 		}
 	}
@@ -265,6 +264,15 @@ func (x *explanation) next(p *printer) {
 	if next := x.config.Config.Timetable().Next(x.now); !next.IsZero() {
 		p.printf("  The schedule has the next run at %s.\n", clock(next))
 	}
+}
+
+// concerns says whether an issue may hold something of this person. Rules are about everybody.
+func (x *explanation) concerns(i *reconcile.Issue) bool {
+	if i.Login == "" {
+		return i.Kind == reconcile.RuleSuspended
+	}
+	key := reconcile.KeyOf(i.Login)
+	return key == reconcile.KeyOf(x.login) || key == x.view.Known
 }
 
 // idle says why nothing happens.

@@ -105,6 +105,8 @@ func TestRenamedLoginWaitsForStaff(t *testing.T) {
 	w := renamed(t)
 	for range 3 {
 		w.apply().exits(daemon.ExitOK).did().issues("renamed emmy").says(reconcile.Renamed, "ehilbert", "rename the account in PPMS")
+		expect(t, w.explain("ehilbert"), "held back: renamed")
+		expect(t, w.explain("emmy"), "held back: renamed")
 		w.pass(200 * time.Hour) // nobody leaves here
 	}
 	// Staff rename the account, and its rights go with it.

@@ -43,6 +43,7 @@ type PersonView struct {
 	Person      *Person
 	Account     *Account
 	Link        *Link
+	Known       Key // of the account that the person, who is held, is known by: the issue says that login
 	Leaver      *Cause
 	Untouchable string // why the account is never written
 	Rights      []RightView
@@ -74,6 +75,9 @@ func View(in Input, login string) PersonView {
 	}
 	if found != nil {
 		v.Person = found.Person
+		if link := c.links[found.ID]; link != nil && found.held {
+			v.Known = KeyOf(link.Login)
+		}
 	}
 	if v.Link != nil {
 		if cause, ok := c.Memory.Leavers[v.Link.ID]; ok {
