@@ -199,6 +199,10 @@ func TestSlapdExternal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	open := filepath.Join(files, "open")
+	if err := errors.Join(os.WriteFile(open, other.Key, 0o600), os.Chmod(open, 0o604)); err != nil { //nolint:gosec // that is the test
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name   string
 		server *slapdtest.Slapd
@@ -219,6 +223,10 @@ func TestSlapdExternal(t *testing.T) {
 		{
 			name: "key of another certificate", server: demands, change: func(c *ldapsrc.Config) { c.TLS.KeyFile = filepath.Join(files, "key") },
 			want: []string{"ldap.tls.cert_file and key_file", "does not match"},
+		},
+		{
+			name: "key that others may read", server: demands, change: func(c *ldapsrc.Config) { c.TLS.KeyFile = open },
+			want: []string{"ldap.tls.cert_file and key_file", "others may touch it"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
+
+	"ppms-syncd/internal/secret"
 )
 
 // client makes the TLS settings. Files are read anew for each connection, so that they can be renewed.
@@ -28,13 +30,36 @@ func (t TLS) client(host string) (*tls.Config, error) {
 		}
 	}
 	if t.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		pair, err := t.pair()
 		if err != nil {
 			return nil, fmt.Errorf("ldap.tls.cert_file and key_file: %w", err)
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
+}
+
+func (t TLS) pair() (tls.Certificate, error) {
+	certificate, err := os.ReadFile(t.CertFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := secret.File{Path: t.KeyFile, Dirs: []string{"."}}.ReadPEM()
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certificate, []byte(key.Reveal()))
+}
+
+// CheckTLS says what is wrong with the files of TLS, if one of the servers needs it. It contacts nobody.
+func (c Config) CheckTLS() error {
+	for _, raw := range c.URLs {
+		if e, err := parseURL(raw, c.StartTLS); err == nil && (e.tls || e.startTLS) {
+			_, err := c.TLS.client(e.host)
+			return err
+		}
+	}
+	return nil
 }
 
 // startTLS asks the server to start TLS. It is not left to go-ldap, which turns the reasons of a failed handshake into text

@@ -87,33 +87,11 @@ func (f File) Find() (string, error) {
 // Read returns the secret, without the line end that editors add. A file that others may touch, an empty one and one of
 // more than a line are refused.
 func (f File) Read() (Secret, error) {
-	path, err := f.Find()
+	path, data, err := f.content()
 	if err != nil {
 		return Secret{}, err
 	}
-	file, err := os.OpenFile(filepath.Clean(path), os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe would be waited for, perhaps for ever
-	if err != nil {
-		return Secret{}, err
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return Secret{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return Secret{}, fmt.Errorf("secret file %s is not a regular file", path)
-	}
-	if mode := info.Mode().Perm(); mode&0o007 != 0 {
-		return Secret{}, fmt.Errorf("secret file %s has mode %04o: others may touch it; run chmod o-rwx %s", path, mode, path)
-	}
-	data, err := io.ReadAll(io.LimitReader(file, longest+1))
-	if err != nil {
-		return Secret{}, err
-	}
-	if len(data) > longest {
-		return Secret{}, fmt.Errorf("secret file %s has more than %d bytes: that is no password", path, longest)
-	}
-	value := strings.TrimRight(string(data), "\r\n")
+	value := strings.TrimRight(data, "\r\n")
 	switch {
 	case value == "":
 		return Secret{}, fmt.Errorf("secret file %s is empty", path)
@@ -121,4 +99,39 @@ func (f File) Read() (Secret, error) {
 		return Secret{}, fmt.Errorf("secret file %s has more than one line", path)
 	}
 	return New(value), nil
+}
+
+// ReadPEM returns a private key as it stands. A file that others may touch is refused.
+func (f File) ReadPEM() (Secret, error) {
+	_, data, err := f.content()
+	return New(data), err
+}
+
+func (f File) content() (path, data string, err error) {
+	if path, err = f.Find(); err != nil {
+		return "", "", err
+	}
+	file, err := os.OpenFile(filepath.Clean(path), os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe would be waited for, perhaps for ever
+	if err != nil {
+		return "", "", err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return "", "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", "", fmt.Errorf("secret file %s is not a regular file", path)
+	}
+	if mode := info.Mode().Perm(); mode&0o007 != 0 {
+		return "", "", fmt.Errorf("secret file %s has mode %04o: others may touch it; run chmod o-rwx %s", path, mode, path)
+	}
+	all, err := io.ReadAll(io.LimitReader(file, longest+1))
+	if err != nil {
+		return "", "", err
+	}
+	if len(all) > longest {
+		return "", "", fmt.Errorf("secret file %s has more than %d bytes: that is no password", path, longest)
+	}
+	return path, string(all), nil
 }
