@@ -90,7 +90,7 @@ func (a *App) checkConfig(c *checks) {
 	c.ok("configuration: policy %s, %s%s", a.Config.Policy, count(len(a.Config.Rights), "rule", "rules"), mode)
 }
 
-// checkSecrets says whether each secret that is needed can be read.
+// checkSecrets says whether each secret and certificate that is needed can be read.
 func (a *App) checkSecrets(c *checks) (password, key bool) {
 	look := func(what string, file secret.File) bool {
 		path, _ := file.Find()
@@ -104,6 +104,10 @@ func (a *App) checkSecrets(c *checks) (password, key bool) {
 	password = true
 	if bind := a.Config.Directory().Bind; bind.Method == ldapsrc.Simple {
 		password = look("the bind password (ldap.bind.password_file)", bind.Password)
+	}
+	if err := a.Config.Directory().CheckTLS(); err != nil {
+		c.fail("%v", err)
+		password = false // the directory is not asked: it would only say this again
 	}
 	return password, key
 }

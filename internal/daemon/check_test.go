@@ -64,6 +64,9 @@ func TestCheckOffline(t *testing.T) {
 	if n := len(w.sim.Requests()); n > 0 {
 		t.Errorf("PPMS was asked: %v", w.sim.Requests())
 	}
+	w.configure(func(s *settings) { s.CA, s.LDAP = "gone.pem", "ldaps://127.0.0.1:1" })
+	_, _, fail, _ := w.check(true)
+	expect(t, fail, "ldap.tls.ca_file", "gone.pem")
 }
 
 // Each line that fails says what to do.
@@ -86,6 +89,7 @@ func TestCheckOfWhatIsWrong(t *testing.T) {
 			w.dir.SetFaults(ldaptest.Fault{Base: peopleBase, Filter: "inetOrgPerson", Do: ldaptest.Result(4)})
 		}, []string{"olcLimits"}},
 		{"expired certificate", func(w *world) { w.expiredDirectory() }, []string{"renew it"}},
+		{"no file of authorities", func(w *world) { w.configure(func(s *settings) { s.CA, s.LDAP = "gone.pem", "ldaps://127.0.0.1:1" }) }, []string{"ldap.tls.ca_file", "gone.pem"}},
 		{"PPMS in maintenance", func(w *world) { w.faults("*:html") }, []string{"maintenance"}},
 		{"PPMS that is no PPMS", func(w *world) { w.configure(func(s *settings) { s.PPMS = strings.TrimSuffix(s.PPMS, "pumapi/") }) }, []string{"ppms.url must be"}},
 		{"listener open to all", func(w *world) { w.app.Config.HTTP.Listen = "0.0.0.0:0" }, []string{"set http.web_config_file", "127.0.0.1"}},
