@@ -200,7 +200,7 @@ func TestSlapdExternal(t *testing.T) {
 		}
 	}
 	open := filepath.Join(files, "open")
-	if err := errors.Join(os.WriteFile(open, other.Key, 0o600), os.Chmod(open, 0o604)); err != nil { //nolint:gosec // that is the test
+	if err := errors.Join(os.WriteFile(open, other.Key, 0o600), os.Chmod(open, 0o604)); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
