@@ -400,6 +400,9 @@ func (o *OrderOptions) order(zone *time.Location) (ppms.NewOrder, error) {
 	if err != nil {
 		return ppms.NewOrder{}, usage("--quantity: %w", err)
 	}
+	if !quantity.Positive() {
+		return ppms.NewOrder{}, usage("--quantity %s is not above 0", quantity)
+	}
 	order := ppms.NewOrder{
 		Service: o.Service, Login: o.Login, Quantity: quantity, Project: o.Project, Accepted: o.Accepted, Completed: o.Completed,
 		Comments: o.Comments, StaffComments: o.StaffComments, Bcode: o.Bcode,

@@ -39,6 +39,12 @@ func (d Decimal) MarshalText() ([]byte, error) { return []byte(d.text), nil }
 // IsZero says whether there is no number.
 func (d Decimal) IsZero() bool { return d.text == "" }
 
+// Positive says whether it is a number above 0.
+func (d Decimal) Positive() bool {
+	n, ok := new(big.Rat).SetString(d.text)
+	return ok && n.Sign() > 0
+}
+
 // Sum adds exactly, with as many places as the most exact of the numbers. Empty ones add nothing.
 func Sum(numbers ...Decimal) Decimal {
 	total, places := new(big.Rat), 0

@@ -90,7 +90,7 @@ func (w *Writer) CreateOrder(ctx context.Context, o NewOrder) error {
 	switch {
 	case strings.TrimSpace(o.Service) == "" || strings.TrimSpace(o.Login) == "":
 		return w.refuse(c, fmt.Errorf("an order needs a service and a login"))
-	case o.Quantity.IsZero() || strings.HasPrefix(o.Quantity.String(), "-") || o.Quantity.Equal(Decimal{"0"}):
+	case !o.Quantity.Positive():
 		return w.refuse(c, fmt.Errorf("an order needs a quantity above 0, not %q", o.Quantity))
 	case o.Completed && !o.Accepted:
 		return w.refuse(c, fmt.Errorf("PPMS completes only an order that is accepted, too"))
