@@ -303,7 +303,12 @@ func (m *Metrics) reloaded(ok bool) {
 }
 
 // WriteFile leaves the metrics for node_exporter's textfile collector, whole or not at all.
-func (m *Metrics) WriteFile(path string) error { return prometheus.WriteToTextfile(path, m.registry) }
+func (m *Metrics) WriteFile(path string) error {
+	if err := mayReplace(path); err != nil {
+		return err
+	}
+	return prometheus.WriteToTextfile(path, m.registry)
+}
 
 // seconds is a time as Prometheus has it; 0 is no time at all.
 func seconds(t time.Time) float64 {

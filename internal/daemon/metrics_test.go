@@ -127,6 +127,11 @@ func TestMetricsFile(t *testing.T) {
 	if err := w.app.Metrics.WriteFile(w.path("no/such/run.prom")); err == nil {
 		t.Error("a folder that is not there was no error")
 	}
+	link := w.path("link.prom")
+	must(t, os.Symlink(os.DevNull, link))
+	if err := w.app.Metrics.WriteFile(link); err == nil {
+		t.Error("a link was replaced")
+	}
 }
 
 func TestMetricsOfAPlan(t *testing.T) {

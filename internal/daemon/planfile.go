@@ -29,6 +29,9 @@ func savePlan(path string, plan *reconcile.Plan) error {
 
 // saveFile writes a file, whole or not at all. It holds names and addresses, so that only its owner may read it.
 func saveFile(what, path string, data []byte) (err error) {
+	if err := mayReplace(path); err != nil {
+		return fmt.Errorf("save %s: %w", what, err)
+	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("save %s to %s: %w", what, path, errors.Unwrap(err)) // without the name of the file that was to become it
@@ -45,6 +48,14 @@ func saveFile(what, path string, data []byte) (err error) {
 		return err
 	}
 	return os.Rename(file.Name(), path)
+}
+
+// mayReplace refuses to put a file in the place of a device or a link: root would lose /dev/null or /dev/stdout to it.
+func mayReplace(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is there, and is not a regular file", path)
+	}
+	return nil
 }
 
 // encodeJSON is JSON that people can read, too.
