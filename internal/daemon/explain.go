@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,6 +128,11 @@ func (r *run) sideOf(ctx context.Context, login string, x *explanation) (*reconc
 		return side, nil
 	}
 	side.Accounts = append(side.Accounts, user.Account)
+	others, err := r.otherSpellings(ctx, logins, login)
+	if err != nil {
+		return nil, err
+	}
+	side.Accounts = append(side.Accounts, others...)
 	rights, err := r.reader.UserRights(ctx, user.Login)
 	if err != nil {
 		return nil, err
@@ -135,6 +141,24 @@ func (r *run) sideOf(ctx context.Context, login string, x *explanation) (*reconc
 		side.Rights[system.ID] = []reconcile.Right{{Login: user.Login, Level: rights[system.ID]}}
 	}
 	return side, nil
+}
+
+// otherSpellings reads the accounts whose logins differ from this one in spelling alone: they hold each other.
+func (r *run) otherSpellings(ctx context.Context, logins []string, login string) ([]reconcile.Account, error) {
+	var accounts []reconcile.Account
+	for _, other := range slices.Compact(slices.Sorted(slices.Values(logins))) {
+		if other == login || reconcile.KeyOf(other) != reconcile.KeyOf(login) {
+			continue
+		}
+		user, exists, err := r.reader.User(ctx, other)
+		if err != nil {
+			return nil, err
+		}
+		if exists && user.Login == other {
+			accounts = append(accounts, user.Account)
+		}
+	}
+	return accounts, nil
 }
 
 func (x *explanation) mine(changes []reconcile.Change) []*reconcile.Change {

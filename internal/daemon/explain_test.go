@@ -65,6 +65,22 @@ func TestExplainFindsTheSpellingOfPPMS(t *testing.T) {
 	expect(t, w.explain("max"), "in the directory and in PPMS.")
 }
 
+// Two accounts that differ in spelling alone hold each other, in every run and so in explain, too.
+func TestExplainDuplicateAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *settings) {
+		s.Seed.Users = append(s.Seed.Users, account("CARL", "Charles", "Darwin", "curielab"))
+	})
+	for range 2 { // before the first run, and after it
+		for _, login := range []string{"carl", "CARL"} {
+			text := w.explain(login)
+			expect(t, text, "held back: duplicate-account", "login        "+login+"\n")
+			refuse(t, text, "updateuser:", "setright:")
+		}
+		w.apply().exits(daemon.ExitOK)
+	}
+}
+
 func TestExplainNobody(t *testing.T) {
 	t.Parallel()
 	w := settled(t)
