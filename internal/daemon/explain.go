@@ -70,6 +70,9 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 	x.view = reconcile.View(in, login)
 	x.plan, _ = reconcile.Compute(in)
 	x.judge(in.Settings.Guards, r.memory)
+	if err := r.heldBefore(ctx, &x.plan); err != nil {
+		return nil, err
+	}
 	for i := range x.found.Directory.People {
 		x.names = append(x.names, x.found.Directory.People[i].Login)
 	}
@@ -89,6 +92,31 @@ func (x *explanation) judge(guards reconcile.GuardSettings, m reconcile.Memory) 
 	}
 	x.plan.Changes = changes
 	reconcile.Judge(&x.plan, guards, m, x.now)
+}
+
+// heldBefore marks the changes that a guard held in the last run: what it counted of others is not known here, and will be so again.
+func (r *run) heldBefore(ctx context.Context, plan *reconcile.Plan) error {
+	if r.ledger == nil {
+		return nil
+	}
+	runs, err := r.ledger.Runs(ctx, 1)
+	if err != nil || len(runs) == 0 || runs[0].Result != ledger.Held || runs[0].Undoes != 0 {
+		return err
+	}
+	last, _, err := r.ledger.HeldPlan(ctx, runs[0].PlanHash)
+	if err != nil {
+		return err
+	}
+	held := make(map[string]string, len(last.Changes))
+	for i := range last.Changes {
+		held[last.Changes[i].ID()] = last.Changes[i].Held
+	}
+	for i := range plan.Changes {
+		if c := &plan.Changes[i]; c.Held == "" && !c.Approved {
+			c.Held = held[c.ID()]
+		}
+	}
+	return nil
 }
 
 // sideOf reads one account and its rights now and takes the rest from the last run. Without one it asks PPMS for the lists.
