@@ -266,9 +266,12 @@ func (x *explanation) next(p *printer) {
 	}
 }
 
-// concerns says whether an issue may hold something of this person. Rules are about everybody.
+// concerns says whether an issue may hold something of this person. Whom a suspended rule is for nobody knows.
 func (x *explanation) concerns(i *reconcile.Issue) bool {
-	if i.Login == "" {
+	switch {
+	case i.Kind == reconcile.SystemUnmatched:
+		return slices.ContainsFunc(x.view.Rules, func(name string) bool { return strings.HasPrefix(i.Detail, "rule "+name+": ") })
+	case i.Login == "":
 		return i.Kind == reconcile.RuleSuspended
 	}
 	key := reconcile.KeyOf(i.Login)

@@ -297,6 +297,9 @@ func TestSystemChangedInPPMSKeepsItsRights(t *testing.T) {
 			w.put(group("imaging", uid("ada"))) // emmy goes, and keeps what she has there
 			w.apply().exits(daemon.ExitOK).did("setright emmy 12 D").issues("system-unmatched").
 				says(reconcile.SystemUnmatched, "system 13", "was changed in PPMS", "3 rights")
+			expect(t, w.explain("emmy"), "held back: system-unmatched", "system 13")
+			expect(t, w.explain("ada"), "held back: system-unmatched", "system 13")
+			refuse(t, w.explain("lise"), "system-unmatched")
 			w.days(10)
 		})
 	}

@@ -45,7 +45,8 @@ type PersonView struct {
 	Link        *Link
 	Known       Key // of the account that the person, who is held, is known by: the issue says that login
 	Leaver      *Cause
-	Untouchable string // why the account is never written
+	Untouchable string   // why the account is never written
+	Rules       []string // names of those that fit the person, or gave a right
 	Rights      []RightView
 	Holds       []Hold
 }
@@ -85,12 +86,27 @@ func View(in Input, login string) PersonView {
 		}
 	}
 	v.Rights = c.rightsView(key, found)
+	v.Rules = c.ruleNames(found, v.Rights)
 	for _, h := range c.Memory.Held() {
 		if c.after(h.Key) == key {
 			v.Holds = append(v.Holds, h)
 		}
 	}
 	return v
+}
+
+func (c *comparison) ruleNames(s *subject, rights []RightView) (names []string) {
+	if s != nil {
+		for _, m := range s.Rules {
+			names = append(names, c.Settings.Rules[m.Rule].Name)
+		}
+	}
+	for i := range rights {
+		if grant := rights[i].Gave; grant != nil {
+			names = append(names, grant.Rule)
+		}
+	}
+	return names
 }
 
 func (c *comparison) rightsView(key Key, s *subject) []RightView {
