@@ -104,8 +104,11 @@ func TestExplainWhomTheReadLeavesOut(t *testing.T) {
 func TestExplainLocalAccount(t *testing.T) {
 	t.Parallel()
 	w := settled(t)
-	expect(t, w.explain("visitor"), "visitor: in PPMS, not in the directory.", "it is local, and ppms-syncd never writes it",
+	w.remove(cn("em-users")) // a rule that is suspended is nothing to somebody local
+	text := w.explain("visitor")
+	expect(t, text, "visitor: in PPMS, not in the directory.", "it is local, and ppms-syncd never writes it",
 		"kept: staff gave it", "nobody in the directory has this login")
+	refuse(t, text, "rule-suspended")
 }
 
 func TestExplainAdministratorAndProtected(t *testing.T) {
@@ -114,6 +117,7 @@ func TestExplainAdministratorAndProtected(t *testing.T) {
 		s.Entries = append(s.Entries, person("boss", "Big", "Boss", "curielab"), person("svc-x", "S", "X", "curielab"))
 	})
 	w.put(group("em-users", uid("lise"), uid("boss")))
+	w.remove(cn("imaging"), cn("confocal-users"))
 	expect(t, w.explain("boss"), "a PPMS administrator", "Nothing: the account is a PPMS administrator.")
 	expect(t, w.explain("svc-x"), "protected by accounts.protect")
 }

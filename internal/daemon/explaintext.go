@@ -266,9 +266,12 @@ func (x *explanation) next(p *printer) {
 	}
 }
 
-// concerns says whether an issue may hold something of this person. Whom a suspended rule is for nobody knows.
+// concerns says whether an issue may hold something of this person. Whom a suspended rule is for nobody knows, but for those whom no
+// rule gives anything.
 func (x *explanation) concerns(i *reconcile.Issue) bool {
 	switch {
+	case i.Login == "" && (x.view.Person == nil || x.view.Untouchable != ""):
+		return false
 	case i.Kind == reconcile.SystemUnmatched:
 		return slices.ContainsFunc(x.view.Rules, func(name string) bool { return strings.HasPrefix(i.Detail, "rule "+name+": ") })
 	case i.Login == "":
