@@ -135,7 +135,12 @@ func TestExplainLeaver(t *testing.T) {
 	w.pass(200 * time.Hour)
 	expect(t, w.explain("carl"), "updateuser: active: true → false", "no longer in the directory since")
 	w.apply().exits(daemon.ExitOK).did(carlLeaves)
-	expect(t, w.explain("carl"), "false", "run 4")
+	for range 2 { // just deactivated, and a run later
+		text := w.explain("carl")
+		expect(t, text, "false", "run 4", "Nothing: the account is inactive already.")
+		refuse(t, text, "to be deactivated")
+		w.apply().exits(daemon.ExitOK)
+	}
 }
 
 func TestExplainWhoIsHeld(t *testing.T) {

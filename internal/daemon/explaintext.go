@@ -253,7 +253,7 @@ func (x *explanation) next(p *printer) {
 			say("held back: %s: %s", i.Kind, i.Detail)
 		}
 	}
-	if cause := x.view.Leaver; cause != nil {
+	if cause, account := x.view.Leaver, x.view.Account; cause != nil && account != nil && account.Active {
 		end := x.config.Config.Settings().Leavers.End(*cause)
 		say("%s since %s, seen in %s; to be deactivated (policy sync) from %s on, after %d reads", cause.State,
 			clock(cause.Since), count(cause.Reads, "complete read", "complete reads"), clock(end), x.config.Config.Leavers.Confirmations)
@@ -289,6 +289,8 @@ func (x *explanation) idle() string {
 		return "Nothing: the account is " + x.view.Untouchable + "."
 	case person == nil && account != nil && x.view.Link == nil:
 		return "Nothing: nobody in the directory has this login, so that the account is local."
+	case person == nil && account != nil && !account.Active:
+		return "Nothing: the account is inactive already."
 	case person == nil && account != nil:
 		return "Nothing yet: whoever the account is linked to was not in this read."
 	case person == nil:
