@@ -78,7 +78,7 @@ func (p *program) root() *cobra.Command {
 		return misuse(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
 	})
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { // cobra looks, too, but with exit code 1
-		if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
+		if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups(), notEmpty(c)); err != nil {
 			return misuse(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
 		}
 		return nil
@@ -94,6 +94,16 @@ func (p *program) root() *cobra.Command {
 	)
 	strict(root)
 	return root
+}
+
+// notEmpty refuses what a script gives whose variable is not set: a rehearsal must not become a run by it.
+func notEmpty(c *cobra.Command) error {
+	for _, name := range []string{"against", "approve", "out", "metrics-file", "dn"} {
+		if f := c.Flag(name); f != nil && f.Changed && strings.TrimSpace(f.Value.String()) == "" {
+			return fmt.Errorf("--%s is empty", name)
+		}
+	}
+	return nil
 }
 
 // strict makes cobra's own commands refuse what they do not understand.
@@ -188,7 +198,7 @@ func exactly(names ...string) cobra.PositionalArgs {
 }
 
 func atMostOne(c *cobra.Command, args []string) error {
-	if len(args) > 1 {
+	if len(args) > 1 || len(args) == 1 && strings.TrimSpace(args[0]) == "" {
 		return misuse(fmt.Errorf("usage: %s", c.UseLine()))
 	}
 	return nil

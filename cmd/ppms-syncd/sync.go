@@ -129,6 +129,9 @@ func (p *program) historyCommand() *cobra.Command {
 			if (o.Unmatched || o.Holds) && o.Run != 0 || o.Unmatched && o.Holds {
 				return misuse(errors.New("RUN, --unmatched and --holds are three questions: ask one"))
 			}
+			if o.Limit < 0 {
+				return misuse(fmt.Errorf("--limit %d is negative", o.Limit))
+			}
 			return p.withoutSync(func(ctx context.Context, a *daemon.App) error { return a.History(ctx, o) })(c, args)
 		},
 	}

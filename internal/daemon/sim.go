@@ -40,6 +40,9 @@ func Sim(ctx context.Context, o SimOptions) (err error) {
 			return err
 		}
 	}
+	if o.Latency < 0 {
+		return usage("--latency %s is negative", o.Latency)
+	}
 	for _, spec := range o.Faults {
 		fault, err := ppmssim.ParseFault(spec)
 		if err != nil {
