@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -39,7 +40,7 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 	case o.Run != 0:
 		return a.historyOf(ctx, l, o)
 	}
-	runs, err := l.Runs(ctx, o.Limit)
+	runs, err := lastRuns(ctx, l, o.Limit)
 	if err != nil {
 		return err
 	}
@@ -165,6 +166,7 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 	if err != nil {
 		return err
 	}
+	r.Totals.Outcomes = settledNow(r.Totals.Outcomes, entries)
 	all := slices.Concat(entries, held)
 	if o.Output == JSON {
 		return a.printJSON(struct {
@@ -181,7 +183,7 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 	if r.Error != "" {
 		p.printf(" (%s)", harmless(r.Error))
 	}
-	p.printf(".\n%s: %s\n", strings.TrimSpace("Plan "+r.PlanHash), outcomesWord(settledNow(r.Totals.Outcomes, entries)))
+	p.printf(".\n%s: %s\n", strings.TrimSpace("Plan "+r.PlanHash), outcomesWord(r.Totals.Outcomes))
 	if len(entries) == 0 {
 		p.printf("Nothing was written.\n")
 	}
@@ -229,11 +231,26 @@ func heldOf(ctx context.Context, l Ledger, r *ledger.Run, written []ledger.Entry
 	return held, nil
 }
 
-// settledNow counts the outcomes anew: a later run may have settled what was in doubt.
+// lastRuns lists runs. What one did that was killed, or is under way, only the journal knows.
+func lastRuns(ctx context.Context, l Ledger, limit int) ([]ledger.Run, error) {
+	runs, err := l.Runs(ctx, limit)
+	for i := range runs {
+		if r := &runs[i]; r.Finished.IsZero() {
+			entries, err := l.Entries(ctx, r.ID)
+			if err != nil {
+				return nil, err
+			}
+			r.Totals.Outcomes = settledNow(nil, entries)
+		}
+	}
+	return runs, err
+}
+
+// settledNow counts the outcomes anew: a later run may have settled what was in doubt. An intent without an outcome is in doubt, too.
 func settledNow(then map[reconcile.Outcome]int, entries []ledger.Entry) map[reconcile.Outcome]int {
 	now := map[reconcile.Outcome]int{}
 	for i := range entries {
-		now[entries[i].Outcome]++
+		now[cmp.Or(entries[i].Outcome, reconcile.InDoubt)]++
 	}
 	for o, n := range then { // what was held or never begun is not in the journal
 		if o != reconcile.InDoubt {

@@ -182,10 +182,14 @@ func TestIntentOfAKilledRunIsSettled(t *testing.T) {
 	_, err = l.Intend(t.Context(), run, *ada, w.now)
 	must(t, err)
 	must(t, l.Close())
+	must(t, w.app.History(t.Context(), daemon.HistoryOptions{}))
+	expect(t, w.text(), "not finished  1 in-doubt")
 	w.sim.PutUser(account("ada", "Ada", "Lovelace", "darwinlab")) // PPMS had got it
 	w.apply().exits(daemon.ExitOK).did(firstRun()[1:]...)
 	must(t, w.app.History(t.Context(), daemon.HistoryOptions{}))
-	expect(t, w.text(), "not finished")
+	expect(t, w.text(), "not finished  1 applied")
+	must(t, w.app.History(t.Context(), daemon.HistoryOptions{Run: run, Output: daemon.JSON}))
+	expect(t, w.text(), `"applied": 1`)
 	for _, l := range w.memory().Links {
 		if l.Login == "ada" && l.Origin != reconcile.Created {
 			t.Errorf("ada is linked as %s", l.Origin)
