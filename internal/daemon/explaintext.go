@@ -328,7 +328,7 @@ func (x *explanation) past(p *printer) {
 	var rows [][]string
 	for i := range x.journal {
 		e := &x.journal[i]
-		rows = append(rows, []string{clock(e.At), fmt.Sprintf("run %d", e.Run), string(e.Change.Kind), what(&e.Change), string(e.Outcome), e.Detail})
+		rows = append(rows, []string{clock(e.At), fmt.Sprintf("run %d", e.Run), string(e.Change.Kind), what(&e.Change), string(becameOf(e)), e.Detail})
 	}
 	p.table(nil, rows)
 }

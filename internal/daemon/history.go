@@ -193,7 +193,7 @@ func (a *App) historyOf(ctx context.Context, l Ledger, o HistoryOptions) error {
 	rows := make([][]string, len(all))
 	for i := range all {
 		e := &all[i]
-		rows[i] = []string{clock(e.At), string(e.Change.Kind), e.Change.Login, what(&e.Change), string(e.Outcome), e.Detail, e.Change.Reason}
+		rows[i] = []string{clock(e.At), string(e.Change.Kind), e.Change.Login, what(&e.Change), string(becameOf(e)), e.Detail, e.Change.Reason}
 	}
 	p.printf("\n")
 	p.table([]string{"at", "kind", "login", "change", "outcome", "detail", "reason"}, rows)
@@ -246,11 +246,14 @@ func lastRuns(ctx context.Context, l Ledger, limit int) ([]ledger.Run, error) {
 	return runs, err
 }
 
-// settledNow counts the outcomes anew: a later run may have settled what was in doubt. An intent without an outcome is in doubt, too.
+// becameOf is what became of a change; one that was begun and has no outcome yet is in doubt.
+func becameOf(e *ledger.Entry) reconcile.Outcome { return cmp.Or(e.Outcome, reconcile.InDoubt) }
+
+// settledNow counts the outcomes anew: a later run may have settled what was in doubt.
 func settledNow(then map[reconcile.Outcome]int, entries []ledger.Entry) map[reconcile.Outcome]int {
 	now := map[reconcile.Outcome]int{}
 	for i := range entries {
-		now[cmp.Or(entries[i].Outcome, reconcile.InDoubt)]++
+		now[becameOf(&entries[i])]++
 	}
 	for o, n := range then { // what was held or never begun is not in the journal
 		if o != reconcile.InDoubt {
@@ -339,7 +342,7 @@ func entriesJSON(entries []ledger.Entry) []entryJSON {
 	out := make([]entryJSON, len(entries))
 	for i := range entries {
 		e := &entries[i]
-		out[i] = entryJSON{stamp(e.At), e.Change, e.Outcome, e.Detail, e.Manual}
+		out[i] = entryJSON{stamp(e.At), e.Change, becameOf(e), e.Detail, e.Manual}
 	}
 	return out
 }

@@ -184,6 +184,8 @@ func TestIntentOfAKilledRunIsSettled(t *testing.T) {
 	must(t, l.Close())
 	must(t, w.app.History(t.Context(), daemon.HistoryOptions{}))
 	expect(t, w.text(), "not finished  1 in-doubt")
+	must(t, w.app.History(t.Context(), daemon.HistoryOptions{Run: run, Output: daemon.JSON}))
+	expect(t, w.text(), `"outcome": "in-doubt"`)
 	w.sim.PutUser(account("ada", "Ada", "Lovelace", "darwinlab")) // PPMS had got it
 	w.apply().exits(daemon.ExitOK).did(firstRun()[1:]...)
 	must(t, w.app.History(t.Context(), daemon.HistoryOptions{}))
