@@ -204,11 +204,20 @@ func (x *explanation) rightVerdict(v *reconcile.RightView) string {
 			return fmt.Sprintf("left out by policy %s (would be %s)", x.plan.Policy, c.To)
 		}
 	}
+	return unchangedRight(v)
+}
+
+// unchangedRight says why a right that the plan does not change stays as it is.
+func unchangedRight(v *reconcile.RightView) string {
 	switch {
 	case v.Have == reconcile.Superuser:
 		return "kept: an S is never touched"
 	case v.Wanted == reconcile.None && v.Have != reconcile.None && v.Gave == nil:
 		return "kept: staff gave it"
+	case v.Wanted == reconcile.None && v.Have == reconcile.Deactivated:
+		return "as it should be"
+	case v.Wanted == reconcile.None && v.Gave != nil && (v.Gave.Overruled || v.Have != v.Gave.Level):
+		return "kept: staff changed it since"
 	case v.Wanted != reconcile.None && v.Have > v.Wanted:
 		return "kept: staff gave more"
 	case v.Have == v.Wanted:

@@ -20,6 +20,14 @@ func TestWhoLeavesTheGroupLosesTheRight(t *testing.T) {
 		did("setright carl 12 N", "setright carl 13 D", "setright emmy 12 D", "setright emmy 13 D") // carl had the N from staff
 	expect(t, got.change("setright emmy 12 D").Reason, "no rule gives it any more", "by rule confocal")
 	w.apply().exits(daemon.ExitOK).has().issues()
+	expect(t, w.explain("emmy"), "PPMS has D", "as it should be")
+	w.sim.SetRight("emmy", 12, "N")
+	for _, login := range []string{"emmy", "carl"} {
+		text := w.explain(login)
+		expect(t, text, "PPMS has N", "kept: staff")
+		refuse(t, text, "see below") // where there is nothing
+	}
+	w.sim.SetRight("emmy", 12, "D")
 	// Given again, since the D is ours.
 	w.put(group("imaging", uid("ada"), uid("emmy")))
 	w.apply().exits(daemon.ExitOK).did("setright emmy 12 A", "setright emmy 13 A").issues()
