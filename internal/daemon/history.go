@@ -82,17 +82,7 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 
 // howToGoOn says what to do about the plan of the last run, which was held.
 func howToGoOn(plan *reconcile.Plan, approved map[string]time.Time, now time.Time) string {
-	until := time.Time{}
-	for i := range plan.Changes {
-		end := approved[reconcile.ApprovalOf(plan.Undoes, &plan.Changes[i])]
-		if !now.Before(end) {
-			until = time.Time{}
-			break
-		}
-		if until.IsZero() || end.Before(until) {
-			until = end
-		}
-	}
+	until := approvedUntil(plan, approved, now)
 	switch {
 	case plan.Tripped(reconcile.MinPeople):
 		return "If the directory really has so few people, lower guards.min_people."
@@ -104,6 +94,20 @@ func howToGoOn(plan *reconcile.Plan, approved map[string]time.Time, now time.Tim
 		return fmt.Sprintf("It is approved until %s: the next run writes what it plans again unchanged.", clock(until))
 	}
 	return "When you have looked at it: ppms-syncd approve " + shortHash(plan.Hash)
+}
+
+// approvedUntil is when the first of a plan's approvals ends; zero if not all of its changes are approved.
+func approvedUntil(plan *reconcile.Plan, approved map[string]time.Time, now time.Time) (until time.Time) {
+	for i := range plan.Changes {
+		end := approved[reconcile.ApprovalOf(plan.Undoes, &plan.Changes[i])]
+		if !now.Before(end) {
+			return time.Time{}
+		}
+		if until.IsZero() || end.Before(until) {
+			until = end
+		}
+	}
+	return until
 }
 
 func tripped(plan *reconcile.Plan) string {

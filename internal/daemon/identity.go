@@ -24,6 +24,7 @@ func (a *App) Approve(ctx context.Context, hash string, lasts time.Duration) err
 	if err != nil {
 		return err
 	}
+	until := a.Now().Add(lasts)
 	plan, found, err := l.HeldPlan(ctx, hash)
 	switch {
 	case err != nil:
@@ -31,7 +32,14 @@ func (a *App) Approve(ctx context.Context, hash string, lasts time.Duration) err
 		err = fmt.Errorf("no run has held a plan %s; `ppms-syncd history` lists those that are held. A plan that you have only looked at is "+
 			"approved with `ppms-syncd apply FILE --approve HASH`", hash)
 	default:
-		err = l.Approve(ctx, plan, a.actor(), a.Now(), a.Now().Add(lasts))
+		err = l.Approve(ctx, plan, a.actor(), a.Now(), until)
+	}
+	if err == nil { // an approval of before may last longer
+		var m reconcile.Memory
+		m, err = l.Memory(ctx, a.Now())
+		if end := approvedUntil(&plan, m.Approved, a.Now()); end.After(until) {
+			until = end
+		}
 	}
 	if err = errors.Join(err, l.Close()); err != nil {
 		return err
@@ -41,7 +49,7 @@ func (a *App) Approve(ctx context.Context, hash string, lasts time.Duration) err
 		how = "`ppms-syncd apply FILE`, with the file of this plan, writes them."
 	}
 	p := &printer{out: a.Out, colour: a.Colour}
-	p.printf("Approved until %s: %s (%d deactivations, %d revocations) of plan %s. %s\n", clock(a.Now().Add(lasts)),
+	p.printf("Approved until %s: %s (%d deactivations, %d revocations) of plan %s. %s\n", clock(until),
 		count(len(plan.Changes), "change", "changes"), plan.Summary.Deactivations, plan.Summary.Revocations, plan.Hash, how)
 	if plan.Tripped(reconcile.Shrink) {
 		p.printf("Accepted as the new size of the directory: %s, %s.\n", count(plan.Directory.People, "person", "people"),
