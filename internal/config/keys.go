@@ -47,7 +47,7 @@ type TLS struct {
 	CAFile     string `json:"ca_file" jsonschema_description:"PEM file of the authorities to trust; empty: those of the system."`
 	ServerName string `json:"server_name" jsonschema_description:"Name in the server's certificate; empty: the host of the URL."`
 	CertFile   string `json:"cert_file" jsonschema_description:"PEM file of the client's certificate, for method external."`
-	KeyFile    string `json:"key_file" jsonschema_description:"PEM file of the client's key."`
+	KeyFile    string `json:"key_file" jsonschema_description:"PEM file of the client's key. Like all secrets it is refused if others may touch it."`
 }
 
 // Bind is who reads the directory.
