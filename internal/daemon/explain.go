@@ -48,17 +48,12 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 		return nil, err
 	}
 	x := &explanation{login: login, now: r.Now().UTC(), config: r.App}
-	if r.ledger != nil {
-		var err error
-		if x.seen, _, err = r.ledger.View(ctx); err != nil {
-			return nil, err
-		}
-		if x.journal, err = r.ledger.EntriesOf(ctx, reconcile.KeyOf(login), 5); err != nil {
-			return nil, err
-		}
+	if err := r.recallOne(ctx, x); err != nil {
+		return nil, err
 	}
+	login = x.login
 	var err error
-	x.found, err = r.source.Read(ctx, request(r.memory, login))
+	x.found, err = r.source.Read(ctx, request(r.memory, entryOf(login, r.memory.Links)))
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +75,31 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 		x.names = append(x.names, side.Accounts[i].Login)
 	}
 	return x, nil
+}
+
+// recallOne reads what the ledger has of the account, which may have another login than the entry.
+func (r *run) recallOne(ctx context.Context, x *explanation) (err error) {
+	if r.ledger == nil {
+		return nil
+	}
+	if x.login, _, err = accountOf(ctx, r.ledger, x.login); err != nil {
+		return err
+	}
+	if x.seen, _, err = r.ledger.View(ctx); err != nil {
+		return err
+	}
+	x.journal, err = r.ledger.EntriesOf(ctx, reconcile.KeyOf(x.login), 5)
+	return err
+}
+
+// entryOf is the login of the entry that an account is linked to, as it was then.
+func entryOf(login string, links []reconcile.Link) string {
+	for i := range links {
+		if link := &links[i]; reconcile.KeyOf(link.Login) == reconcile.KeyOf(login) && link.Key != reconcile.KeyOf(login) {
+			return string(link.Key)
+		}
+	}
+	return login
 }
 
 // judge lets the guards look at this person's changes alone: the rights of all others were not read, so that what the plan has of

@@ -72,7 +72,7 @@ func TestHoldBeforeTheFirstRun(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did(without(without(firstRun(), "carl"), "ada")...).issues("held ada", "held carl")
 }
 
-// Who is linked to an account of another login is held by either.
+// Who is linked to an account of another login is held, and explained, by either.
 func TestHoldByTheLoginOfTheEntry(t *testing.T) {
 	t.Parallel()
 	w := renamed(t)
@@ -80,6 +80,9 @@ func TestHoldByTheLoginOfTheEntry(t *testing.T) {
 	w.text()
 	w.apply().exits(daemon.ExitOK).did("updateuser emmy lname=Hilbert")
 	w.set(uid("ehilbert"), "telephoneNumber", "+41 1")
+	for _, login := range []string{"emmy", "ehilbert"} {
+		expect(t, w.explain(login), "emmy (Emmy Hilbert): in the directory and in PPMS.", "entry", uid("ehilbert"), "updateuser: phone: (none) → +41 1")
+	}
 	must(t, w.app.Hold(t.Context(), "ehilbert", "on leave"))
 	expect(t, w.text(), "emmy is left alone")
 	w.apply().exits(daemon.ExitOK).did().issues("held emmy")
