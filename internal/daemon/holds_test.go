@@ -89,6 +89,12 @@ func TestHoldByTheLoginOfTheEntry(t *testing.T) {
 	must(t, w.app.Release(t.Context(), "ehilbert"))
 	w.text()
 	w.apply().exits(daemon.ExitOK).did("updateuser emmy phone=+41 1")
+	// So they are unlinked and forgotten.
+	must(t, w.app.Unlink(t.Context(), "ehilbert"))
+	expect(t, w.text(), "emmy is no longer linked")
+	must(t, w.app.Link(t.Context(), "emmy", uid("ehilbert")))
+	must(t, w.app.Forget(t.Context(), "ehilbert", true))
+	expect(t, w.text(), "What the ledger knows of emmy", "Forgotten")
 }
 
 // What is held follows an account that PPMS renamed.

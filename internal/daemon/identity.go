@@ -156,7 +156,13 @@ func (a *App) Unlink(ctx context.Context, login string) error {
 	if err != nil {
 		return err
 	}
-	found, err := l.Unlink(ctx, strings.TrimSpace(login), a.actor(), a.Now())
+	login = strings.TrimSpace(login)
+	found, err := l.Unlink(ctx, login, a.actor(), a.Now())
+	if err == nil && !found { // the account may have another login than the person
+		if login, _, err = accountOf(ctx, l, login); err == nil {
+			found, err = l.Unlink(ctx, login, a.actor(), a.Now())
+		}
+	}
 	if err = errors.Join(err, l.Close()); err != nil {
 		return err
 	}

@@ -73,8 +73,12 @@ func (a *App) Forget(ctx context.Context, login string, yes bool) error {
 }
 
 func (a *App) forget(ctx context.Context, l Ledger, login string, yes bool) error {
-	key := reconcile.KeyOf(login)
-	traces, err := l.Traces(ctx, key)
+	traces, err := l.Traces(ctx, reconcile.KeyOf(login))
+	if err == nil && len(traces) == 0 { // the account may have another login than the person
+		if login, _, err = accountOf(ctx, l, login); err == nil {
+			traces, err = l.Traces(ctx, reconcile.KeyOf(login))
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -97,7 +101,7 @@ func (a *App) forget(ctx context.Context, l Ledger, login string, yes bool) erro
 	if !yes && a.ask("Forget "+harmless(login)+"?") == No {
 		return &ExitError{Code: ExitFailed, Err: errors.New("nothing was removed")}
 	}
-	if err := l.Forget(ctx, key, a.actor(), a.Now()); err != nil {
+	if err := l.Forget(ctx, reconcile.KeyOf(login), a.actor(), a.Now()); err != nil {
 		return err
 	}
 	p.printf("Forgotten.\n")
