@@ -77,6 +77,10 @@ func TestDuplicateLoginIsSettledByLinkWithDN(t *testing.T) {
 	w.text()
 	w.apply().exits(daemon.ExitOK).did("updateuser carl email=carl@example.org phone=+41 2")
 	w.plan().has().says(reconcile.DuplicateLogin, uid("carl"))
+	expect(t, w.explain("carl"), "  entry            "+double.DN, "another entry    "+uid("carl"), "+41 2", "no rule gives it")
+	must(t, w.app.Link(t.Context(), "carl", uid("carl"))) // the other one, which is in the group
+	w.text()
+	expect(t, w.explain("carl"), "  entry          "+uid("carl"), "another entry  "+double.DN, "A by rule confocal")
 }
 
 // renamed is a world in which emmy married.

@@ -47,6 +47,7 @@ type Elsewhere struct {
 // explainer keeps the one entry that somebody asked about.
 type explainer struct {
 	about reconcile.Key
+	known map[string]string // stable ids of entries that an earlier read knew
 	graph *groupGraph
 	entry *Entry
 }
@@ -66,15 +67,25 @@ func (x *explainer) see(e *entry, key string, p *reconcile.Person) {
 	slices.SortFunc(out.Attributes, func(a, b NamedValues) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	direct, _ := x.graph.of(e, key) // what is wrong with it is a problem of the person
 	out.Groups = x.groups(direct)
-	if old := x.entry; old != nil { // two entries, one login: the first by DN
+	if old := x.entry; old != nil { // two entries, one login
 		out.Others = append(old.Others, old.DN)
-		if old.DN < out.DN {
+		if x.before(old, out) {
 			old.Others = append(old.Others, out.DN)
 			out = old
 		}
 		slices.Sort(out.Others)
 	}
 	x.entry = out
+}
+
+// before says which of two entries is shown: the one that is known, else the first by DN.
+func (x *explainer) before(a, b *Entry) bool {
+	_, knowsA := x.known[a.Person.ID]
+	_, knowsB := x.known[b.Person.ID]
+	if knowsA != knowsB {
+		return knowsA
+	}
+	return a.DN < b.DN
 }
 
 func (x *explainer) groups(direct []int) []InGroup {

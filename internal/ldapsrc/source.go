@@ -54,7 +54,7 @@ type Request struct {
 	Groups []string
 	// Known are the DNs that entries had at an earlier read, by stable id.
 	Known map[string]string
-	// About is a login: its entry is kept for explaining. "" keeps none.
+	// About is a login: its entry is kept for explaining, if there are several the one that is known. "" keeps none.
 	About string
 }
 
@@ -122,7 +122,7 @@ func (s *Source) read(ctx context.Context, sess *session, req Request) (*Result,
 	}
 	m := newMapper(&s.cfg, &s.mapping, graph)
 	m.known = req.Known
-	x := &explainer{about: reconcile.KeyOf(req.About), graph: graph}
+	x := &explainer{about: reconcile.KeyOf(req.About), known: req.Known, graph: graph}
 	people, err := s.readPeople(ctx, sess, m, watch, x)
 	if err != nil {
 		return nil, err

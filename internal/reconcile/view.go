@@ -66,14 +66,7 @@ func View(in Input, login string) PersonView {
 			v.Link = &c.newLinks[i]
 		}
 	}
-	var found *subject
-	for i := range c.subjects {
-		s := &c.subjects[i]
-		if s.key == key || v.Link != nil && s.ID == v.Link.ID {
-			found = s
-			break
-		}
-	}
+	found := c.personOf(key, v.Link)
 	if found != nil {
 		v.Person = found.Person
 		if link := c.links[found.ID]; link != nil && found.held {
@@ -93,6 +86,19 @@ func View(in Input, login string) PersonView {
 		}
 	}
 	return v
+}
+
+// personOf finds who has a login or, by the link, its account: of several of that login the one that is linked.
+func (c *comparison) personOf(key Key, link *Link) (found *subject) {
+	for i := range c.subjects {
+		s := &c.subjects[i]
+		linked := link != nil && s.ID == link.ID
+		switch {
+		case s.key == key && (linked || found == nil || found.key != key), linked && found == nil:
+			found = s
+		}
+	}
+	return found
 }
 
 func (c *comparison) ruleNames(s *subject, rights []RightView) (names []string) {
