@@ -86,9 +86,16 @@ func readAdmins(ctx context.Context, tx *sql.Tx, m *reconcile.Memory) error {
 
 func readRules(ctx context.Context, tx *sql.Tx, m *reconcile.Memory) error {
 	rows, err := rules().all(ctx, tx)
+	seen := byRow(&m.Seen)
 	for _, r := range rows {
-		if m.Rules[r.name], err = r.memory(); err != nil {
+		memory, err := r.memory()
+		if err != nil {
 			return err
+		}
+		if groups := seen[r.name]; groups != nil {
+			*groups = memory.Groups
+		} else {
+			m.Rules[r.name] = memory
 		}
 	}
 	return err

@@ -17,7 +17,7 @@ func (c *comparison) decideLeavers() {
 		return
 	}
 	c.carryDeactivations()
-	before := c.Memory.Rules[disabling]
+	before := c.Memory.Seen.Disabling
 	c.hidden = cmp.Or(c.Directory.Disabling.lost(before), c.Directory.Disabling.gone(before))
 	present := make(map[string]*subject, len(c.subjects))
 	for i := range c.subjects {

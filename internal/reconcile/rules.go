@@ -74,8 +74,8 @@ func (c *comparison) resolveRules(g *grid) {
 		}
 		if i < len(c.Directory.Rules) {
 			read := &c.Directory.Rules[i]
-			r.suspended = cmp.Or(r.suspended, read.lost(before))
-			r.another = read.replaced(before)
+			r.suspended = cmp.Or(r.suspended, read.lost(before.Groups))
+			r.another = read.replaced(before.Groups)
 		}
 		if r.suspended != "" {
 			c.issue(RuleSuspended, "", "rule %s gives and takes nothing: %s", r.Name, r.suspended)
@@ -90,13 +90,13 @@ func (c *comparison) resolveRules(g *grid) {
 }
 
 // replaced says whether the rule's group is another than before, or one of all groups is gone.
-func (r *RuleRead) replaced(before RuleMemory) bool {
-	return r.gone(before) != "" || r.Root != "" && len(before.Groups) > 0 && !slices.Contains(before.Groups, r.Root)
+func (r *RuleRead) replaced(before []string) bool {
+	return r.gone(before) != "" || r.Root != "" && len(before) > 0 && !slices.Contains(before, r.Root)
 }
 
 // gone finds a group that had somebody before and is not there, or has nobody, where any group may count. It may have been hidden, or
 // nobody needs it any more: the reader cannot tell, and since nothing names it, nobody can be asked to correct the name.
-func (r *RuleRead) gone(before RuleMemory) string {
+func (r *RuleRead) gone(before []string) string {
 	if !r.Any {
 		return ""
 	}
@@ -104,7 +104,7 @@ func (r *RuleRead) gone(before RuleMemory) string {
 	for _, dn := range r.Groups {
 		now[dn] = true
 	}
-	for _, dn := range before.Groups {
+	for _, dn := range before {
 		if !now[dn] && !strings.HasPrefix(dn, AttributeMark) {
 			return "the group " + strings.TrimPrefix(dn, ListMark) + " is gone, or lists nobody any more; let the reader see it, if it is there"
 		}
@@ -114,9 +114,9 @@ func (r *RuleRead) gone(before RuleMemory) string {
 
 // lost finds a group that gave people to the rule and is still named, as a member or by a condition, but was not read this time, or
 // lists nobody any more: the reader may have lost the right to see it.
-func (r *RuleRead) lost(before RuleMemory) string {
+func (r *RuleRead) lost(before []string) string {
 	for _, dn := range r.Empty {
-		if !slices.Contains(before.Groups, dn) {
+		if !slices.Contains(before, dn) {
 			continue
 		}
 		if name, ok := strings.CutPrefix(dn, AttributeMark); ok {
@@ -128,7 +128,7 @@ func (r *RuleRead) lost(before RuleMemory) string {
 		return "the group " + dn + " lists nobody any more; let the reader see its members, or remove it from what names it"
 	}
 	for _, dn := range r.Unread {
-		if slices.Contains(before.Groups, dn) {
+		if slices.Contains(before, dn) {
 			return "the nested group " + dn + " is still a member, but was not read this time; let the reader see it, or remove it from the group"
 		}
 	}
@@ -241,26 +241,18 @@ func (c *comparison) reportUnmatchedSystems(g *grid) {
 	}
 }
 
-// disabling is under which name the memory of rules has the groups that decide who is disabled, and madeOfGroups those of a field. No
-// rule has these.
-const disabling = ""
-
-func madeOfGroups(f Field) string { return "\t" + f.String() }
+func (c *comparison) seen() Seen {
+	s := Seen{Disabling: c.Directory.Disabling.Groups}
+	for f := range Field(NumFields) {
+		if s.Fields[f] = c.Directory.Fields[f].Groups; c.unseen[f] {
+			s.Fields[f] = c.Memory.Seen.Fields[f]
+		}
+	}
+	return s
+}
 
 func (c *comparison) ruleMemory() map[string]RuleMemory {
-	rules := make(map[string]RuleMemory, len(c.rules)+1)
-	if groups := c.Directory.Disabling.Groups; len(groups) > 0 {
-		rules[disabling] = RuleMemory{Groups: groups}
-	}
-	for f := range Field(NumFields) {
-		groups := c.Directory.Fields[f].Groups
-		if c.unseen[f] {
-			groups = c.Memory.Rules[madeOfGroups(f)].Groups
-		}
-		if len(groups) > 0 {
-			rules[madeOfGroups(f)] = RuleMemory{Groups: groups}
-		}
-	}
+	rules := make(map[string]RuleMemory, len(c.rules))
 	for i := range c.rules {
 		r := &c.rules[i]
 		next := RuleMemory{Members: r.members, Selectors: r.spelling, Systems: r.seen}
