@@ -241,7 +241,8 @@ func (c *comparison) reportUnmatchedSystems(g *grid) {
 			if exists {
 				name = "(" + g.systems[dense].Name + ") was changed in PPMS"
 			}
-			c.issue(SystemUnmatched, "", "rule %s: system %d %s and no longer fits; the %d rights that we gave on it stay: correct the rule, or take them back in PPMS", r.Name, id, name, rights[id])
+			c.issue(SystemUnmatched, "", "rule %s: system %d %s and no longer fits; the %d rights that we gave on it stay: correct the rule, "+
+				"or take them back in PPMS", r.Name, id, name, rights[id])
 		}
 	}
 }
