@@ -319,14 +319,9 @@ func (m *manual) send(ctx context.Context, c *reconcile.Change, write func(ctx c
 		return
 	}
 	answer := write(ctx)
-	switch ppms.FateOf(answer) {
-	case ppms.NeverSent:
-		m.settle(ctx, c, entry, finding{outcome: reconcile.NotSent, detail: answer.Error()})
+	if f, undone := notDone(answer); undone {
+		m.settle(ctx, c, entry, f)
 		return
-	case ppms.Rejected:
-		m.settle(ctx, c, entry, finding{outcome: reconcile.Refused, detail: answer.Error()})
-		return
-	case ppms.Confirmed, ppms.Unknown:
 	}
 	found, err := m.stateOf(ctx, c)
 	if err != nil {
