@@ -20,20 +20,18 @@ func (a *App) Approve(ctx context.Context, hash string, lasts time.Duration) err
 	if err := checkHash(hash); err != nil {
 		return err
 	}
-	l, err := a.existingLedger(ctx)
-	if err != nil {
-		return err
-	}
-	plan, found, err := l.HeldPlan(ctx, hash)
-	switch {
-	case err != nil:
-	case !found:
-		err = fmt.Errorf("no run has held a plan %s; `ppms-syncd history` lists those that are held. A plan that you have only looked at is "+
-			"approved with `ppms-syncd apply FILE --approve HASH`", hash)
-	default:
-		err = l.Approve(ctx, plan, a.actor(), a.Now(), a.Now().Add(lasts))
-	}
-	if err = errors.Join(err, l.Close()); err != nil {
+	var plan reconcile.Plan
+	if err := a.withLedger(ctx, func(l Ledger) (err error) {
+		var found bool
+		switch plan, found, err = l.HeldPlan(ctx, hash); {
+		case err != nil:
+			return err
+		case !found:
+			return fmt.Errorf("no run has held a plan %s; `ppms-syncd history` lists those that are held. A plan that you have only looked at is "+
+				"approved with `ppms-syncd apply FILE --approve HASH`", hash)
+		}
+		return l.Approve(ctx, plan, a.actor(), a.Now(), a.Now().Add(lasts))
+	}); err != nil {
 		return err
 	}
 	how := "The next run writes those that it plans again unchanged."
@@ -144,12 +142,11 @@ func chooseEntry(read *ldapsrc.Result, login, dn string) (*reconcile.Person, err
 
 // Unlink makes an account local: it is never written again until somebody links it.
 func (a *App) Unlink(ctx context.Context, login string) error {
-	l, err := a.existingLedger(ctx)
-	if err != nil {
+	found := false
+	if err := a.withLedger(ctx, func(l Ledger) (err error) {
+		found, err = l.Unlink(ctx, strings.TrimSpace(login), a.actor(), a.Now())
 		return err
-	}
-	found, err := l.Unlink(ctx, strings.TrimSpace(login), a.actor(), a.Now())
-	if err = errors.Join(err, l.Close()); err != nil {
+	}); err != nil {
 		return err
 	}
 	if !found {
