@@ -44,12 +44,7 @@ func (a *App) Plan(ctx context.Context, o PlanOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.File != "" {
-		if err := savePlan(o.File, &report.Plan); err != nil {
-			return err
-		}
-	}
-	if err := a.print(report, o.Output, o.File); err != nil {
+	if err := a.present(report, o.Output, o.File); err != nil {
 		return err
 	}
 	switch {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"ppms-syncd/internal/config"
 	"ppms-syncd/internal/ldapsrc"
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/reconcile"
@@ -19,7 +20,7 @@ type explanation struct {
 	plan    reconcile.Plan
 	journal []ledger.Entry
 	seen    ledger.View // of the last run; its At is zero if there was none
-	config  *App
+	config  *config.Config
 	names   []string // all logins there are, for a near miss
 }
 
@@ -46,7 +47,7 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 	if err := r.recall(ctx); err != nil {
 		return nil, err
 	}
-	x := &explanation{login: login, now: r.Now().UTC(), config: r.App}
+	x := &explanation{login: login, now: r.Now().UTC(), config: r.Config}
 	if r.ledger != nil {
 		var err error
 		if x.seen, _, err = r.ledger.View(ctx); err != nil {
@@ -65,7 +66,8 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := reconcile.Input{Now: x.now, Settings: r.Config.Settings(), Directory: x.found.Directory, PPMS: *side, Memory: r.memory, Changed: changed(side.Accounts, r.known)}
+	r.changed = changed(side.Accounts, r.known)
+	in := r.input(x.found, side)
 	x.view = reconcile.View(in, login)
 	x.plan, _ = reconcile.Compute(in)
 	x.judge(in.Settings.Guards, r.memory)
