@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,7 +149,7 @@ func only(file *reconcile.Plan, fresh reconcile.Plan) reconcile.Plan {
 	for i := range fresh.Changes {
 		planned[fresh.Changes[i].ID()] = &fresh.Changes[i]
 	}
-	changes := append([]reconcile.Change(nil), file.Changes...)
+	changes := slices.Clone(file.Changes)
 	for i := range changes {
 		c := &changes[i]
 		if again, ok := planned[c.ID()]; ok {
