@@ -178,11 +178,7 @@ var errBusy = errors.New("another run is under way")
 func (a *App) lockRun() (unlock func(), err error) {
 	lock, err := ledger.LockRun(a.Config.Ledger.Path)
 	if busy, ok := errors.AsType[*ledger.BusyError](err); ok {
-		who := "another process"
-		if busy.PID != 0 { // it has not said yet
-			who = fmt.Sprintf("process %d", busy.PID)
-		}
-		return nil, fmt.Errorf("%w (%s); try again when it has ended", errBusy, who)
+		return nil, fmt.Errorf("%w (%s); try again when it has ended", errBusy, busy.Holder())
 	}
 	if err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ type service struct {
 func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 	lock, err := ledger.LockDaemon(a.Config.Ledger.Path)
 	if busy, ok := errors.AsType[*ledger.BusyError](err); ok {
-		return fmt.Errorf("another daemon uses this ledger (process %d)", busy.PID)
+		return fmt.Errorf("another daemon uses this ledger (%s)", busy.Holder())
 	}
 	if err != nil {
 		return err
