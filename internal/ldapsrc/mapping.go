@@ -105,7 +105,7 @@ func (m *Mapping) attributes(users UserSearch) []string {
 }
 
 // person maps one entry. The error is one that makes the whole read useless.
-func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
+func (m *mapper) person(e *entry) (reconcile.Person, error) {
 	id, err := m.stableID(e)
 	if err != nil {
 		return reconcile.Person{}, err
@@ -116,7 +116,7 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 				"%s has no %s, which everybody has in this kind of directory", e.DN, a)
 		}
 	}
-	direct, bad := m.graph.of(e, key)
+	direct, bad := m.graph.of(e)
 	m.subject.entry, m.subject.groups, m.subject.dns = e, nil, nil
 	if m.wants && len(direct) > 0 {
 		m.groupsOf(direct)
@@ -126,7 +126,7 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 			m.lack[i]++
 		}
 	}
-	p := reconcile.Person{ID: id, DN: e.DN, Former: m.former(m.known[id], e.DN, key)}
+	p := reconcile.Person{ID: id, DN: e.DN, Former: m.former(m.known[id], e)}
 	if bad != nil {
 		p.Problems = append(p.Problems, bad.Error())
 	}
@@ -137,12 +137,12 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 }
 
 // former says whether groups list an entry under the DN that it had before it was moved: not every server keeps them in step.
-func (m *mapper) former(before, now, key string) bool {
-	if before == "" || before == now {
+func (m *mapper) former(before string, e *entry) bool {
+	if before == "" || before == e.DN {
 		return false
 	}
 	old, err := dnKey(before)
-	return err == nil && old != key && len(m.graph.direct[old]) > 0
+	return err == nil && old != e.key && len(m.graph.direct[old]) > 0
 }
 
 // lacking counts the people who have no value of an attribute that one would expect.
