@@ -2,7 +2,6 @@ package ldapsrc
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -94,9 +93,11 @@ func (m *Mapping) expressions(users UserSearch) []*expression {
 
 // attributes are those that the mapping needs, each once.
 func (m *Mapping) attributes(users UserSearch) []string {
-	out := slices.Clone(m.Login.Attributes())
-	for _, v := range m.Fields {
-		out = append(out, v.Attributes()...)
+	var out []string
+	for _, v := range append(m.Fields[:], m.Login) {
+		if v.attribute != "" {
+			out = append(out, v.attribute)
+		}
 	}
 	for _, e := range m.expressions(users) {
 		out = append(out, e.attributes...)
@@ -257,12 +258,11 @@ func (m *mapper) values(p *reconcile.Person) {
 
 // conditions decides whether the person may work and gets an account.
 func (m *mapper) conditions(p *reconcile.Person) {
-	problem := func(format string, args ...any) { p.Problems = append(p.Problems, fmt.Sprintf(format, args...)) }
 	p.Create = !m.mapping.CreateNobody
 	if p.Create && m.mapping.Create != nil {
 		create, err := m.mapping.Create.holds(&m.subject)
 		if err != nil {
-			p.CreateProblem = fmt.Sprintf("create: %v", err)
+			p.CreateProblem = "create: " + err.Error()
 		}
 		p.Create = create && !m.doubtedCreate
 	}
@@ -272,7 +272,7 @@ func (m *mapper) conditions(p *reconcile.Person) {
 	disabled, err := m.users.Disabled.holds(&m.subject)
 	switch {
 	case err != nil:
-		problem("disabled: %v", err)
+		p.Problems = append(p.Problems, "disabled: "+err.Error())
 	case m.doubted: // neither a yes, which makes leavers, nor a no, which brings them back, can be trusted
 		p.State = reconcile.Doubtful
 	case disabled:
