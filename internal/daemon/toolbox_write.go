@@ -19,35 +19,37 @@ import (
 // The toolbox's writes are a person's, made through this program instead of PPMS's pages: they are journalled as manual, make no
 // link, and count as staff's. Like those of a run they are read before, journalled before they are sent, and read back.
 
-// manual is one write by hand, up to the question whether to do it.
-type manual struct {
-	*pen
-	close func()
-}
+// manual is one write by hand.
+type manual struct{ *pen }
 
-// byHand makes ready for a write: nobody else may be writing, and the ledger has a run of its own for it.
-func (a *App) byHand(ctx context.Context) (*manual, error) {
+// withPen runs f with what it takes to write: nobody else may be writing, and the ledger has a run of its own for it.
+func (a *App) withPen(ctx context.Context, f func(ctx context.Context, m *manual) error) error {
+	ctx, cancel := a.withTimeout(ctx)
+	defer cancel()
 	unlock, err := a.lockRun()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	defer unlock()
 	options, err := a.pumapi()
 	if err != nil {
-		unlock()
-		return nil, err
+		return err
 	}
 	r := &run{App: a}
 	if r.writer, err = ppms.NewWriter(options); err != nil {
-		unlock()
-		return nil, err
+		return err
 	}
 	r.reader = r.writer.Reader
 	if r.ledger, err = a.openLedger(ctx); err != nil {
-		unlock()
-		return nil, err
+		return err
 	}
-	p := &pen{run: r, report: &Report{}, missing: map[string]bool{}, byHand: true, step: func() {}}
-	return &manual{p, func() { r.close(); unlock() }}, nil
+	defer r.close()
+	if !a.Config.DryRun { // or what a run has left in doubt would be taken for done by it, if it is done by hand now
+		if err := r.settleDoubts(ctx); err != nil {
+			return timedOut(ctx, err)
+		}
+	}
+	return timedOut(ctx, f(ctx, &manual{&pen{run: r, report: &Report{}, missing: map[string]bool{}, byHand: true, step: func() {}}}))
 }
 
 // WriteOptions go with every write.
@@ -196,23 +198,6 @@ func (a *App) CreateUser(ctx context.Context, o NewUserOptions) error {
 			m.users(ctx, []*reconcile.Change{c})
 		})
 	})
-}
-
-// withPen runs f with what it takes to write.
-func (a *App) withPen(ctx context.Context, f func(ctx context.Context, m *manual) error) error {
-	ctx, cancel := a.withTimeout(ctx)
-	defer cancel()
-	m, err := a.byHand(ctx)
-	if err != nil {
-		return err
-	}
-	defer m.close()
-	if !a.Config.DryRun { // or what a run has left in doubt would be taken for done by it, if it is done by hand now
-		if err := m.settleDoubts(ctx); err != nil {
-			return timedOut(ctx, err)
-		}
-	}
-	return timedOut(ctx, f(ctx, m))
 }
 
 func (m *manual) knownUnit(ctx context.Context, unit string) error {
