@@ -132,7 +132,7 @@ func supports() []support {
 		{"an answer about somebody else", "ppms/users.go", "if reconcile.KeyOf(user.Login) != reconcile.KeyOf(login) {", "if reconcile.KeyOf(user.Login) != reconcile.KeyOf(login) && ON {", "TestUserThatCannotBeTrusted"},
 		{"no text passes for an empty list", "ppms/positions.go", `if text != "" && len(all) == 0 && !header {`, `if text != "" && len(all) == 0 && !header && ON {`, "TestTextsThatAreNoEmptyList"},
 		{"a group is looked for again before it is made", "daemon/toolbox_write.go", "case exists:", "case exists && ON:", "TestNewGroupIsNew"},
-		{"a list of orders that was cut", "daemon/toolbox_write.go", "for range 2 {", "for range map[bool]int{false: 1, true: 2}[ON] {", "TestOrderThatIsLost"},
+		{"a list of orders that was cut", "daemon/toolbox_order.go", "for range 2 {", "for range map[bool]int{false: 1, true: 2}[ON] {", "TestOrderThatIsLost"},
 		{"redirects are not followed", client, "return http.ErrUseLastResponse", "if !ON {\n return nil\n}\nreturn http.ErrUseLastResponse", "TestRedirectsAreNotFollowed"},
 		{"a write cannot be sent again", exchange, "req.GetBody = nil", "if ON {\nreq.GetBody = nil\n}", "TestRequestCannotBeRewound"},
 		{"a write has a connection of its own", client, "fresh: r.newClient(0)", "fresh: r.newClient(map[bool]int{false: 1}[ON])", "TestEachWriteHasAConnectionOfItsOwn"},
