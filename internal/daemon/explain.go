@@ -13,7 +13,7 @@ import (
 
 // explanation is all that explain has found about one login.
 type explanation struct {
-	login   string
+	login   string // of the account, whose entry may have another one
 	now     time.Time
 	found   *ldapsrc.Result
 	view    reconcile.PersonView
@@ -48,27 +48,28 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 		return nil, err
 	}
 	x := &explanation{login: login, now: r.Now().UTC(), config: r.Config}
+	var err error
 	if r.ledger != nil {
-		var err error
+		if x.login, _, err = accountOf(ctx, r.ledger, login); err != nil {
+			return nil, err
+		}
 		if x.seen, _, err = r.ledger.View(ctx); err != nil {
 			return nil, err
 		}
-		if x.journal, err = r.ledger.EntriesOf(ctx, reconcile.KeyOf(login), 5); err != nil {
+		if x.journal, err = r.ledger.EntriesOf(ctx, reconcile.KeyOf(x.login), 5); err != nil {
 			return nil, err
 		}
 	}
-	var err error
-	x.found, err = r.source.Read(ctx, request(r.memory, login))
-	if err != nil {
+	if x.found, err = r.source.Read(ctx, request(r.memory, login)); err != nil {
 		return nil, err
 	}
-	side, err := r.sideOf(ctx, login, x)
+	side, err := r.sideOf(ctx, x.login, x)
 	if err != nil {
 		return nil, err
 	}
 	r.changed = changed(side.Accounts, r.known)
 	in := r.input(x.found, side)
-	x.view = reconcile.View(in, login)
+	x.view = reconcile.View(in, x.login)
 	x.plan, _ = reconcile.Compute(in)
 	x.judge(in.Settings.Guards, r.memory)
 	for i := range x.found.Directory.People {

@@ -53,6 +53,21 @@ func TestExplainWhateverTheCase(t *testing.T) {
 	expect(t, w.explain("CARL"), "in the directory and in PPMS.")
 }
 
+// Who is linked to an account of another login is explained by either.
+func TestExplainByTheLoginOfTheEntry(t *testing.T) {
+	t.Parallel()
+	w := renamed(t)
+	must(t, w.app.Link(t.Context(), "emmy", uid("ehilbert")))
+	w.text()
+	w.apply().exits(daemon.ExitOK)
+	for _, login := range []string{"emmy", "ehilbert"} {
+		text := w.explain(login)
+		expect(t, text, "emmy (Emmy Hilbert): in the directory and in PPMS.", uid("ehilbert"), "(manual)", "PPMS has A", "lname: Noether → Hilbert")
+		refuse(t, text, "not in PPMS", "PPMS has none")
+	}
+	expect(t, w.explain("ehilbert"), "kept as the directory has it", "by imaging, which is in confocal-users")
+}
+
 // PPMS has a spelling of its own, which no run has seen yet. A run finds it in the list of users, and so must explain,
 // or it announces a newuser.
 func TestExplainFindsTheSpellingOfPPMS(t *testing.T) {
