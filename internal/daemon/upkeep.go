@@ -73,6 +73,10 @@ func (a *App) Forget(ctx context.Context, login string, yes bool) error {
 }
 
 func (a *App) forget(ctx context.Context, l Ledger, login string, yes bool) error {
+	login, _, err := accountOf(ctx, l, login)
+	if err != nil {
+		return err
+	}
 	key := reconcile.KeyOf(login)
 	traces, err := l.Traces(ctx, key)
 	if err != nil {
