@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ppms-syncd/internal/daemon"
+	"ppms-syncd/internal/ldapsrc/ldaptest"
 )
 
 // explain is ppms-syncd explain LOGIN. Like a plan it writes nothing.
@@ -66,6 +67,13 @@ func TestExplainByTheLoginOfTheEntry(t *testing.T) {
 		refuse(t, text, "not in PPMS", "PPMS has none")
 	}
 	expect(t, w.explain("ehilbert"), "kept as the directory has it", "by imaging, which is in confocal-users")
+	double := person("ehilbert", "Elsa", "Hilbert", "curielab")
+	double.DN = "cn=Elsa Hilbert," + peopleBase
+	double.Attrs["entryUUID"] = []string{ldaptest.EntryUUID(double.DN)}
+	w.put(double)
+	for _, login := range []string{"emmy", "ehilbert"} {
+		expect(t, w.explain(login), "held back: duplicate-login: several entries have this login")
+	}
 }
 
 // PPMS has a spelling of its own, which no run has seen yet. A run finds it in the list of users, and so must explain,

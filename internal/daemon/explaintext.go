@@ -248,9 +248,12 @@ func (x *explanation) next(p *printer) {
 	for _, c := range x.mine(x.plan.Withheld) {
 		say("not by policy %s: %s: %s (%s)", x.plan.Policy, c.Kind, what(c), c.Reason)
 	}
-	key := reconcile.KeyOf(x.login)
+	keys := []reconcile.Key{reconcile.KeyOf(x.login)}
+	if person := x.view.Person; person != nil && person.Login != "" {
+		keys = append(keys, reconcile.KeyOf(person.Login))
+	}
 	for _, i := range x.plan.Issues {
-		if reconcile.KeyOf(i.Login) == key || i.Kind == reconcile.RuleSuspended {
+		if slices.Contains(keys, reconcile.KeyOf(i.Login)) || i.Kind == reconcile.RuleSuspended {
 			say("held back: %s: %s", i.Kind, i.Detail)
 		}
 	}
