@@ -63,7 +63,7 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 	if x.found, err = r.source.Read(ctx, request(r.memory, login)); err != nil {
 		return nil, err
 	}
-	side, err := r.sideOf(ctx, x.login, x)
+	side, err := r.sideOf(ctx, x)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (x *explanation) judge(guards reconcile.GuardSettings, m reconcile.Memory) 
 }
 
 // sideOf reads one account and its rights now and takes the rest from the last run. Without one it asks PPMS for the lists.
-func (r *run) sideOf(ctx context.Context, login string, x *explanation) (*reconcile.PPMS, error) {
+func (r *run) sideOf(ctx context.Context, x *explanation) (*reconcile.PPMS, error) {
 	side := &reconcile.PPMS{Systems: x.seen.Systems, Units: x.seen.Units, Admins: x.seen.Admins}
 	var logins []string
 	if x.seen.At.IsZero() {
@@ -104,14 +104,14 @@ func (r *run) sideOf(ctx context.Context, login string, x *explanation) (*reconc
 		}
 		side.Systems, side.Units, side.Admins, logins = l.systems, l.units, l.admins, l.all
 	}
-	key := reconcile.KeyOf(login)
+	key := reconcile.KeyOf(x.login)
 	for i := range r.known {
 		logins = append(logins, r.known[i].Login)
 		if reconcile.KeyOf(r.known[i].Login) != key {
 			side.Accounts = append(side.Accounts, r.known[i].Account)
 		}
 	}
-	login, listed := spelling(logins, login)
+	login, listed := spelling(logins, x.login)
 	if !listed && !x.seen.At.IsZero() { // made since the last run, perhaps
 		var err error
 		if login, err = r.spelled(ctx, login); err != nil {
