@@ -3,6 +3,8 @@
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS   = -s -w -X main.version=$(VERSION)
+# Neither PUMAPI nor a scrape needs HTTP/2, and without it the program is 0.6 MB smaller.
+TAGS      = nethttpomithttp2
 # Tools are pinned here, apart from go.mod, so that they do not choose the program's modules.
 GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 NFPM      = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
@@ -16,7 +18,7 @@ help: ## list the tasks
 
 .PHONY: build
 build: ## build bin/ppms-syncd, static
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ppms-syncd ./cmd/ppms-syncd
+	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/ppms-syncd ./cmd/ppms-syncd
 
 .PHONY: demo
 demo: build ## a whole sync between a small directory and a simulated PPMS

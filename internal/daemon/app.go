@@ -112,7 +112,6 @@ type Ledger interface {
 	Entries(ctx context.Context, run int64) ([]ledger.Entry, error)
 	EntriesOf(ctx context.Context, key reconcile.Key, limit int) ([]ledger.Entry, error)
 	HeldPlan(ctx context.Context, hash string) (reconcile.Plan, bool, error)
-	HeldPlans(ctx context.Context) ([]ledger.HeldPlan, error)
 
 	BeginRun(ctx context.Context, r ledger.Run) (int64, error)
 	FinishRun(ctx context.Context, run int64, result ledger.RunResult) error
@@ -155,12 +154,16 @@ func (a *App) openLedger(ctx context.Context) (Ledger, error) {
 	return ledger.Open(ctx, a.Config.Ledger.Path)
 }
 
-// existingLedger opens the ledger for a word of a person, which makes no sense where nothing was ever run.
-func (a *App) existingLedger(ctx context.Context) (Ledger, error) {
+// withLedger opens the ledger for a word of a person, which makes no sense where nothing was ever run.
+func (a *App) withLedger(ctx context.Context, do func(l Ledger) error) error {
 	if _, err := os.Stat(a.Config.Ledger.Path); errors.Is(err, fs.ErrNotExist) {
-		return nil, a.noLedger()
+		return a.noLedger()
 	}
-	return a.openLedger(ctx)
+	l, err := a.openLedger(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(l), l.Close())
 }
 
 func (a *App) noLedger() error {

@@ -44,12 +44,7 @@ func (a *App) Plan(ctx context.Context, o PlanOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.File != "" {
-		if err := savePlan(o.File, &report.Plan); err != nil {
-			return err
-		}
-	}
-	if err := a.print(report, o.Output, o.File); err != nil {
+	if err := a.present(report, o.Output, o.File); err != nil {
 		return err
 	}
 	switch {
@@ -183,11 +178,7 @@ var errBusy = errors.New("another run is under way")
 func (a *App) lockRun() (unlock func(), err error) {
 	lock, err := ledger.LockRun(a.Config.Ledger.Path)
 	if busy, ok := errors.AsType[*ledger.BusyError](err); ok {
-		who := "another process"
-		if busy.PID != 0 { // it has not said yet
-			who = fmt.Sprintf("process %d", busy.PID)
-		}
-		return nil, fmt.Errorf("%w (%s); try again when it has ended", errBusy, who)
+		return nil, fmt.Errorf("%w (%s); try again when it has ended", errBusy, busy.Holder())
 	}
 	if err != nil {
 		return nil, err

@@ -206,6 +206,16 @@ func TestApplyOfASavedPlan(t *testing.T) {
 		w.apply(file).exits(daemon.ExitOK).did(firstRun()...)
 		w.plan().exits(daemon.ExitPending).has("newuser later")
 	})
+	t.Run("nothing to do", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.apply().exits(daemon.ExitOK)
+		w.planTo(w.path("plan.json")).exits(daemon.ExitOK)
+		o := w.apply(daemon.ApplyOptions{File: w.path("plan.json")}).exits(daemon.ExitOK).did()
+		if !strings.Contains(o.text, `"changes": []`) {
+			t.Errorf("no list of changes:\n%s", o.text)
+		}
+	})
 	t.Run("tampered", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)

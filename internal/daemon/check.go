@@ -248,7 +248,7 @@ func (a *App) checkRules(ctx context.Context, c *checks, directory *ldapsrc.Resu
 		}
 		switch {
 		case directory == nil:
-		case i < len(directory.Directory.Rules) && directory.Directory.Rules[i].Suspect != "":
+		case directory.Directory.Rules[i].Suspect != "":
 			c.fail("rule %s: %s", rule.Name, directory.Directory.Rules[i].Suspect)
 		case members[i] == 0:
 			c.warn("rule %s: nobody is a member", rule.Name)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"ppms-syncd/internal/config"
 	"ppms-syncd/internal/ldapsrc"
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/reconcile"
@@ -13,14 +14,14 @@ import (
 
 // explanation is all that explain has found about one login.
 type explanation struct {
-	login   string
+	login   string // of the account, whose entry may have another one
 	now     time.Time
 	found   *ldapsrc.Result
 	view    reconcile.PersonView
 	plan    reconcile.Plan
 	journal []ledger.Entry
 	seen    ledger.View // of the last run; its At is zero if there was none
-	config  *App
+	config  *config.Config
 	names   []string // all logins there are, for a near miss
 }
 
@@ -47,22 +48,21 @@ func (r *run) explain(ctx context.Context, login string) (*explanation, error) {
 	if err := r.recall(ctx); err != nil {
 		return nil, err
 	}
-	x := &explanation{login: login, now: r.Now().UTC(), config: r.App}
+	x := &explanation{login: login, now: r.Now().UTC(), config: r.Config}
 	if err := r.recallOne(ctx, x); err != nil {
 		return nil, err
 	}
-	login = x.login
 	var err error
-	x.found, err = r.source.Read(ctx, request(r.memory, entryOf(login, r.memory.Links)))
+	if x.found, err = r.source.Read(ctx, request(r.memory, entryOf(x.login, r.memory.Links))); err != nil {
+		return nil, err
+	}
+	side, err := r.sideOf(ctx, x)
 	if err != nil {
 		return nil, err
 	}
-	side, err := r.sideOf(ctx, login, x)
-	if err != nil {
-		return nil, err
-	}
-	in := reconcile.Input{Now: x.now, Settings: r.Config.Settings(), Directory: x.found.Directory, PPMS: *side, Memory: r.memory, Changed: changed(side.Accounts, r.known)}
-	x.view = reconcile.View(in, login)
+	r.changed = changed(side.Accounts, r.known)
+	in := r.input(x.found, side)
+	x.view = reconcile.View(in, x.login)
 	x.plan, _ = reconcile.Compute(in)
 	x.judge(in.Settings.Guards, r.memory)
 	if err := r.heldBefore(ctx, &x.plan); err != nil {
@@ -140,7 +140,7 @@ func (r *run) heldBefore(ctx context.Context, plan *reconcile.Plan) error {
 }
 
 // sideOf reads one account and its rights now and takes the rest from the last run. Without one it asks PPMS for the lists.
-func (r *run) sideOf(ctx context.Context, login string, x *explanation) (*reconcile.PPMS, error) {
+func (r *run) sideOf(ctx context.Context, x *explanation) (*reconcile.PPMS, error) {
 	side := &reconcile.PPMS{Systems: x.seen.Systems, Units: x.seen.Units, Admins: x.seen.Admins}
 	var logins []string
 	if x.seen.At.IsZero() {
@@ -150,14 +150,14 @@ func (r *run) sideOf(ctx context.Context, login string, x *explanation) (*reconc
 		}
 		side.Systems, side.Units, side.Admins, logins = l.systems, l.units, l.admins, l.all
 	}
-	key := reconcile.KeyOf(login)
+	key := reconcile.KeyOf(x.login)
 	for i := range r.known {
 		logins = append(logins, r.known[i].Login)
 		if reconcile.KeyOf(r.known[i].Login) != key {
 			side.Accounts = append(side.Accounts, r.known[i].Account)
 		}
 	}
-	login, listed := spelling(logins, login)
+	login, listed := spelling(logins, x.login)
 	if !listed && !x.seen.At.IsZero() { // made since the last run, perhaps
 		var err error
 		if login, err = r.spelled(ctx, login); err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ppms-syncd/internal/daemon"
+	"ppms-syncd/internal/ldapsrc/ldaptest"
 )
 
 // explain is ppms-syncd explain LOGIN. Like a plan it writes nothing.
@@ -51,6 +52,28 @@ func TestExplainWhateverTheCase(t *testing.T) {
 	expect(t, w.explain("CARL"), "in the directory and in PPMS.")
 	w.apply().exits(daemon.ExitOK)
 	expect(t, w.explain("CARL"), "in the directory and in PPMS.")
+}
+
+// Who is linked to an account of another login is explained by either.
+func TestExplainByTheLoginOfTheEntry(t *testing.T) {
+	t.Parallel()
+	w := renamed(t)
+	must(t, w.app.Link(t.Context(), "emmy", uid("ehilbert")))
+	w.text()
+	w.apply().exits(daemon.ExitOK)
+	for _, login := range []string{"emmy", "ehilbert"} {
+		text := w.explain(login)
+		expect(t, text, "emmy (Emmy Hilbert): in the directory and in PPMS.", uid("ehilbert"), "(manual)", "PPMS has A", "lname: Noether → Hilbert")
+		refuse(t, text, "not in PPMS", "PPMS has none")
+	}
+	expect(t, w.explain("ehilbert"), "kept as the directory has it", "by imaging, which is in confocal-users")
+	double := person("ehilbert", "Elsa", "Hilbert", "curielab")
+	double.DN = "cn=Elsa Hilbert," + peopleBase
+	double.Attrs["entryUUID"] = []string{ldaptest.EntryUUID(double.DN)}
+	w.put(double)
+	for _, login := range []string{"emmy", "ehilbert"} {
+		expect(t, w.explain(login), "held back: duplicate-login: several entries have this login")
+	}
 }
 
 // PPMS has a spelling of its own, which no run has seen yet. A run finds it in the list of users, and so must explain,

@@ -84,8 +84,8 @@ func (x *explanation) directory(p *printer) {
 }
 
 func (x *explanation) mapping(p *printer, person *reconcile.Person) {
-	settings := x.config.Config.Settings()
-	mapping := x.config.Config.Mapping()
+	settings := x.config.Settings()
+	mapping := x.config.Mapping()
 	rows := [][]string{{"login", mapping.Login.String(), person.Login, "", "never changed"}}
 	for f := range reconcile.Field(reconcile.NumFields) {
 		if !settings.Mapped[f] {
@@ -263,14 +263,14 @@ func (x *explanation) next(p *printer) {
 		}
 	}
 	if cause, account := x.view.Leaver, x.view.Account; cause != nil && account != nil && account.Active {
-		end := x.config.Config.Settings().Leavers.End(*cause)
+		end := x.config.Settings().Leavers.End(*cause)
 		say("%s since %s, seen in %s; to be deactivated (policy sync) from %s on, after %d reads", cause.State,
-			clock(cause.Since), count(cause.Reads, "complete read", "complete reads"), clock(end), x.config.Config.Leavers.Confirmations)
+			clock(cause.Since), count(cause.Reads, "complete read", "complete reads"), clock(end), x.config.Leavers.Confirmations)
 	}
 	if reason := x.idle(); !said && reason != "" {
 		say("%s", reason)
 	}
-	if next := x.config.Config.Timetable().Next(x.now); !next.IsZero() {
+	if next := x.config.Timetable().Next(x.now); !next.IsZero() {
 		p.printf("  The schedule has the next run at %s.\n", clock(next))
 	}
 }
@@ -286,8 +286,11 @@ func (x *explanation) concerns(i *reconcile.Issue) bool {
 	case i.Login == "":
 		return i.Kind == reconcile.RuleSuspended
 	}
-	key := reconcile.KeyOf(i.Login)
-	return key == reconcile.KeyOf(x.login) || key == x.view.Known
+	logins := []reconcile.Key{reconcile.KeyOf(x.login), x.view.Known}
+	if x.view.Person != nil {
+		logins = append(logins, reconcile.KeyOf(x.view.Person.Login))
+	}
+	return slices.Contains(logins, reconcile.KeyOf(i.Login))
 }
 
 // idle says why nothing happens.

@@ -148,6 +148,18 @@ func TestStaffChangeOfARememberedRecord(t *testing.T) {
 		o, _ = w.next()
 		o.issues().did("newuser ada", "setright ada 12 A", "setright ada 13 A")
 	})
+	t.Run("address freed for an account of another login", func(t *testing.T) {
+		w := renamed(t, often)
+		must(t, w.app.Link(t.Context(), "emmy", uid("ehilbert")))
+		w.text()
+		w.next()
+		w.set(uid("ehilbert"), "mail", "visitor@example.org")
+		o, _ := w.next()
+		o.issues("email-taken emmy")
+		w.staff("visitor", func(u *ppmssim.User) { u.Email = "guest@example.org" })
+		o, _ = w.next()
+		o.issues().did("updateuser emmy email=visitor@example.org")
+	})
 	// PUMAPI cannot be asked who has an address: that is seen where a namesake has it now, whose turn it is not.
 	t.Run("address given to a namesake", func(t *testing.T) {
 		w := settled(t, often, func(s *settings) {

@@ -11,15 +11,6 @@ import (
 	"ppms-syncd/internal/reconcile"
 )
 
-// withLedger does one thing with a ledger that must exist.
-func (a *App) withLedger(ctx context.Context, do func(l Ledger) error) error {
-	l, err := a.existingLedger(ctx)
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(l), l.Close())
-}
-
 // Hold leaves a person alone until they are released: nothing of their account, rights and state is written, by the first run neither.
 func (a *App) Hold(ctx context.Context, login, reason string) error {
 	login = strings.TrimSpace(login)

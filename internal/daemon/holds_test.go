@@ -262,6 +262,17 @@ func TestForgettingDoesNoHarm(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did("updateuser lise active=false")
 }
 
+// Who is linked to an account of another login is forgotten by either.
+func TestForgetByTheLoginOfTheEntry(t *testing.T) {
+	t.Parallel()
+	w := renamed(t)
+	must(t, w.app.Link(t.Context(), "emmy", uid("ehilbert")))
+	w.text()
+	must(t, w.app.Forget(t.Context(), "ehilbert", true))
+	expect(t, w.text(), "What the ledger knows of emmy", "Forgotten.")
+	fails(t, w.app.Forget(t.Context(), "emmy", true), "the ledger knows nothing of emmy")
+}
+
 func TestForgetWaitsForARun(t *testing.T) {
 	t.Parallel()
 	w := settled(t)

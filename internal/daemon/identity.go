@@ -20,28 +20,26 @@ func (a *App) Approve(ctx context.Context, hash string, lasts time.Duration) err
 	if err := checkHash(hash); err != nil {
 		return err
 	}
-	l, err := a.existingLedger(ctx)
-	if err != nil {
-		return err
-	}
+	var plan reconcile.Plan
 	until := a.Now().Add(lasts)
-	plan, found, err := l.HeldPlan(ctx, hash)
-	switch {
-	case err != nil:
-	case !found:
-		err = fmt.Errorf("no run has held a plan %s; `ppms-syncd history` lists those that are held. A plan that you have only looked at is "+
-			"approved with `ppms-syncd apply FILE --approve HASH`", hash)
-	default:
-		err = l.Approve(ctx, plan, a.actor(), a.Now(), until)
-	}
-	if err == nil { // an approval of before may last longer
-		var m reconcile.Memory
-		m, err = l.Memory(ctx, a.Now())
-		if end := approvedUntil(&plan, m.Approved, a.Now()); end.After(until) {
+	if err := a.withLedger(ctx, func(l Ledger) (err error) {
+		var found bool
+		switch plan, found, err = l.HeldPlan(ctx, hash); {
+		case err != nil:
+			return err
+		case !found:
+			return fmt.Errorf("no run has held a plan %s; `ppms-syncd history` lists those that are held. A plan that you have only looked at is "+
+				"approved with `ppms-syncd apply FILE --approve HASH`", hash)
+		}
+		if err := l.Approve(ctx, plan, a.actor(), a.Now(), until); err != nil {
+			return err
+		}
+		memory, err := l.Memory(ctx, a.Now())
+		if end := approvedUntil(&plan, memory.Approved, a.Now()); end.After(until) { // an approval of before lasts longer
 			until = end
 		}
-	}
-	if err = errors.Join(err, l.Close()); err != nil {
+		return err
+	}); err != nil {
 		return err
 	}
 	how := "The next run writes those that it plans again unchanged."
@@ -152,18 +150,14 @@ func chooseEntry(read *ldapsrc.Result, login, dn string) (*reconcile.Person, err
 
 // Unlink makes an account local: it is never written again until somebody links it.
 func (a *App) Unlink(ctx context.Context, login string) error {
-	l, err := a.existingLedger(ctx)
-	if err != nil {
-		return err
-	}
-	login = strings.TrimSpace(login)
-	found, err := l.Unlink(ctx, login, a.actor(), a.Now())
-	if err == nil && !found { // the account may have another login than the person
-		if login, _, err = accountOf(ctx, l, login); err == nil {
-			found, err = l.Unlink(ctx, login, a.actor(), a.Now())
+	found := false
+	if err := a.withLedger(ctx, func(l Ledger) (err error) {
+		if login, _, err = accountOf(ctx, l, strings.TrimSpace(login)); err != nil { // which may have another login than the person
+			return err
 		}
-	}
-	if err = errors.Join(err, l.Close()); err != nil {
+		found, err = l.Unlink(ctx, login, a.actor(), a.Now())
+		return err
+	}); err != nil {
 		return err
 	}
 	if !found {

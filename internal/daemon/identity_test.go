@@ -84,9 +84,9 @@ func TestDuplicateLoginIsSettledByLinkWithDN(t *testing.T) {
 }
 
 // renamed is a world in which emmy married.
-func renamed(t *testing.T) *world {
+func renamed(t *testing.T, change ...func(*settings)) *world {
 	t.Helper()
-	w := settled(t)
+	w := settled(t, change...)
 	emmy := w.entry(uid("emmy"))
 	w.remove(emmy.DN)
 	emmy.DN, emmy.Attrs["uid"] = uid("ehilbert"), []string{"ehilbert"}

@@ -26,8 +26,8 @@ func (a *App) listen(ctx context.Context) (net.Listener, error) {
 	return listener, nil
 }
 
-// mayListen refuses a listener that others can reach and nothing protects, unless the operator says so, and a web configuration that cannot be used. That file is read
-// again on each connection, so that a renewed certificate needs no restart.
+// mayListen refuses a listener that others can reach and nothing protects, unless the operator says so, and a web configuration that
+// cannot be used. That file is read again on each connection, so that a renewed certificate needs no restart.
 func (a *App) mayListen() error {
 	address, file := a.Config.HTTP.Listen, a.Config.WebConfigFile()
 	protected, err := protects(file)

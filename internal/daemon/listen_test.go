@@ -47,7 +47,7 @@ func TestListenerWithTLSAndPassword(t *testing.T) {
 	certs := w.protected(true)
 	s := w.serving(daemon.ServeOptions{})
 	address := strings.TrimPrefix(s.url, "http://")
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: certs.Pool(), MinVersion: tls.VersionTLS12}}
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: certs.Pool(), MinVersion: tls.VersionTLS12}}
 	defer transport.CloseIdleConnections()
 	for name, c := range map[string]struct {
 		scheme, user, password string
@@ -75,6 +75,9 @@ func TestListenerWithTLSAndPassword(t *testing.T) {
 			says := c.says
 			if c.code == http.StatusOK && path != "/metrics" {
 				says = "ok"
+			}
+			if resp.ProtoMajor != 1 {
+				t.Errorf("it agreed on %s, which the program that is shipped does not have", resp.Proto)
 			}
 			if resp.StatusCode != c.code || !strings.Contains(string(body), says) || c.code != http.StatusOK && strings.Contains(string(body), "ppms_syncd_") {
 				t.Errorf("%s, %s: %s %s", name, method, resp.Status, body)

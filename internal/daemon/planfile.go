@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,13 +19,18 @@ import (
 // planAge is how old a saved plan may be when it is applied.
 const planAge = 24 * time.Hour
 
-// savePlan writes a plan file.
-func savePlan(path string, plan *reconcile.Plan) error {
-	data, err := encodeJSON(plan)
-	if err != nil {
-		return err
+// present saves a plan, if a file is given, and prints it.
+func (a *App) present(report *Report, o Output, path string) error {
+	if path != "" {
+		data, err := encodeJSON(&report.Plan)
+		if err != nil {
+			return err
+		}
+		if err := saveFile("the plan", path, data); err != nil {
+			return err
+		}
 	}
-	return saveFile("the plan", path, data)
+	return a.print(report, o, path)
 }
 
 // saveFile writes a file, whole or not at all. It holds names and addresses, so that only its owner may read it.
@@ -154,7 +160,7 @@ func only(file *reconcile.Plan, fresh reconcile.Plan) reconcile.Plan {
 	for i := range fresh.Changes {
 		planned[fresh.Changes[i].ID()] = &fresh.Changes[i]
 	}
-	changes := append([]reconcile.Change(nil), file.Changes...)
+	changes := slices.Clone(file.Changes)
 	for i := range changes {
 		c := &changes[i]
 		if again, ok := planned[c.ID()]; ok {

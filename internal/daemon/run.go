@@ -198,17 +198,21 @@ func request(m reconcile.Memory, about string) ldapsrc.Request {
 
 // input is all that a comparison rests on; an undo has no directory.
 func (r *run) input(directory *ldapsrc.Result, side *reconcile.PPMS) reconcile.Input {
-	in := reconcile.Input{Now: r.Now().UTC().Truncate(time.Millisecond), Settings: r.Config.Settings(), PPMS: *side, Memory: r.memory, Changed: r.changed}
+	in := reconcile.Input{
+		Now: r.Now().UTC().Truncate(time.Millisecond), Settings: r.Config.Settings(), PPMS: *side, Memory: r.memory, Changed: r.changed,
+	}
 	if directory != nil {
 		in.Directory = directory.Directory
 	}
 	return in
 }
 
-// compare computes the whole plan.
+// compare computes the whole plan, or that of an undo.
 func (r *run) compare(in reconcile.Input) (reconcile.Plan, reconcile.Observations) {
 	if r.undoes != 0 {
-		return r.inverse(&in.PPMS), reconcile.Observations{}
+		return reconcile.Undo(reconcile.UndoInput{
+			Now: in.Now, Run: r.undoes, Journal: r.journal, Settings: in.Settings, PPMS: in.PPMS, Memory: in.Memory, Changed: in.Changed,
+		}), reconcile.Observations{}
 	}
 	return reconcile.Compute(in)
 }

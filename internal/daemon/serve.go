@@ -59,7 +59,7 @@ type service struct {
 func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 	lock, err := ledger.LockDaemon(a.Config.Ledger.Path)
 	if busy, ok := errors.AsType[*ledger.BusyError](err); ok {
-		return fmt.Errorf("another daemon uses this ledger (process %d)", busy.PID)
+		return fmt.Errorf("another daemon uses this ledger (%s)", busy.Holder())
 	}
 	if err != nil {
 		return err
@@ -93,7 +93,11 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) error {
 }
 
 func (s *service) serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idle, ErrorLog: zap.NewStdLog(s.app.Log)}
+	protocols := new(http.Protocols) // HTTP/2 is not in what is shipped (Makefile: TAGS), and must not be agreed on
+	protocols.SetHTTP1(true)
+	server := &http.Server{
+		Handler: s.handler(), Protocols: protocols, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idle, ErrorLog: zap.NewStdLog(s.app.Log),
+	}
 	failed := make(chan error, 1)
 	webConfig := s.app.Config.WebConfigFile()
 	go func() {

@@ -365,3 +365,17 @@ func TestServeStopsWhileWaiting(t *testing.T) {
 	s.done <- nil
 	w.rowsMatch(map[string]int{"failed": 1})
 }
+
+// TestDaemonThatHasNotSaidItsNumber: the lock is taken a moment before the number is in it.
+func TestDaemonThatHasNotSaidItsNumber(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lock, err := ledger.LockDaemon(w.app.Config.Ledger.Path)
+	must(t, err)
+	t.Cleanup(func() { _ = lock.Unlock() })
+	must(t, os.Truncate(w.app.Config.Ledger.Path+".daemon.lock", 0))
+	err = w.app.Serve(t.Context(), daemon.ServeOptions{})
+	if err == nil || !strings.Contains(err.Error(), "(another process)") {
+		t.Errorf("the error names a process that there is not: %v", err)
+	}
+}

@@ -71,8 +71,8 @@ func (a *App) printSheet(s *sheet, form Form) error {
 		p.printf("%s\n", cmp.Or(s.none, "None."))
 	case s.single:
 		rows := make([][]string, len(s.columns))
-		for i, column := range s.columns {
-			rows[i] = []string{strings.ReplaceAll(column, "_", " "), forPeople(s.rows[0][i])}
+		for i, title := range s.titles() {
+			rows[i] = []string{title, forPeople(s.rows[0][i])}
 		}
 		p.table(nil, rows)
 	default:

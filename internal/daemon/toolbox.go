@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/ppms"
 	"ppms-syncd/internal/reconcile"
 )
@@ -396,15 +397,13 @@ func (b *Toolbox) names(ctx context.Context, sheetOf []ppms.Session) (ppms.Names
 
 // ledgerRecords are the records that the ledger remembers and that hold. Without one, or where it may not be read, there are none.
 func (b *Toolbox) ledgerRecords(ctx context.Context) map[string]reconcile.Account {
+	var seen []ledger.AccountSeen
 	l, err := b.readLedger(ctx)
-	if l == nil {
-		if err != nil {
-			b.Log.Warn("the ledger cannot be read, so that every user is asked for", zap.Error(err))
-		}
-		return nil
+	if l != nil {
+		seen, err = b.remembered(ctx, l)
+		err = errors.Join(err, l.Close())
 	}
-	seen, err := b.remembered(ctx, l)
-	if err = errors.Join(err, l.Close()); err != nil {
+	if err != nil {
 		b.Log.Warn("the ledger cannot be read, so that every user is asked for", zap.Error(err))
 		return nil
 	}

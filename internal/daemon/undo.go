@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/reconcile"
@@ -22,12 +21,7 @@ func (a *App) Undo(ctx context.Context, o UndoOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.File != "" {
-		if err := savePlan(o.File, &report.Plan); err != nil {
-			return err
-		}
-	}
-	return a.print(report, o.Output, o.File)
+	return a.present(report, o.Output, o.File)
 }
 
 // takeBack is a run that undoes another. It reads no directory, which may be the very thing that went wrong, and learns nothing of
@@ -105,11 +99,4 @@ func (r *run) systems(side *reconcile.PPMS) []int {
 		}
 	}
 	return ids
-}
-
-// inverse computes the plan of an undo.
-func (r *run) inverse(side *reconcile.PPMS) reconcile.Plan {
-	return reconcile.Undo(reconcile.UndoInput{
-		Now: r.Now().UTC().Truncate(time.Millisecond), Run: r.undoes, Journal: r.journal, Settings: r.Config.Settings(), PPMS: *side, Memory: r.memory, Changed: r.changed,
-	})
 }

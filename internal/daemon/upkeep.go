@@ -73,12 +73,12 @@ func (a *App) Forget(ctx context.Context, login string, yes bool) error {
 }
 
 func (a *App) forget(ctx context.Context, l Ledger, login string, yes bool) error {
-	traces, err := l.Traces(ctx, reconcile.KeyOf(login))
-	if err == nil && len(traces) == 0 { // the account may have another login than the person
-		if login, _, err = accountOf(ctx, l, login); err == nil {
-			traces, err = l.Traces(ctx, reconcile.KeyOf(login))
-		}
+	login, _, err := accountOf(ctx, l, login)
+	if err != nil {
+		return err
 	}
+	key := reconcile.KeyOf(login)
+	traces, err := l.Traces(ctx, key)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func Harmless(text string) string {
 // harmless shows what a terminal would obey instead of obeying it: control characters and marks that turn the direction of text.
 func harmless(s string) string {
 	bad := func(r rune) bool {
-		return r == '\u007f' || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar
+		return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar
 	}
 	if !strings.ContainsFunc(s, bad) {
 		return s

@@ -191,18 +191,26 @@ func fieldOf(a *reconcile.Account, name string) string {
 
 // userOutcome finds out what became of a write that was begun.
 func (p *pen) userOutcome(ctx context.Context, c *reconcile.Change, answer error) finding {
-	switch ppms.FateOf(answer) {
-	case ppms.NeverSent:
-		return finding{outcome: reconcile.NotSent, detail: answer.Error()}
-	case ppms.Rejected:
-		return finding{outcome: reconcile.Refused, detail: answer.Error()}
-	case ppms.Confirmed, ppms.Unknown:
+	if f, undone := notDone(answer); undone {
+		return f
 	}
 	now, exists, err := p.writer.User(ctx, c.Login)
 	if err != nil {
-		return finding{outcome: reconcile.InDoubt, detail: joinDetails(answer, fmt.Errorf("and it could not be read back: %w", err))}
+		return finding{outcome: reconcile.InDoubt, detail: "and it could not be read back: " + err.Error()}.after(answer)
 	}
 	return userState(c, &now, exists).after(answer)
+}
+
+// notDone is what an answer to a write has shown if it needs no look at PPMS: it was never sent, or refused.
+func notDone(answer error) (f finding, undone bool) {
+	switch ppms.FateOf(answer) {
+	case ppms.NeverSent:
+		return finding{outcome: reconcile.NotSent, detail: answer.Error()}, true
+	case ppms.Rejected:
+		return finding{outcome: reconcile.Refused, detail: answer.Error()}, true
+	case ppms.Confirmed, ppms.Unknown:
+	}
+	return finding{}, false
 }
 
 // finding is what a look at PPMS after a write has shown.
@@ -215,7 +223,7 @@ type finding struct {
 // after adds what PPMS had answered. Only what it said it did, and did not do, was missed: an answer that was lost says nothing.
 func (f finding) after(answer error) finding {
 	if answer != nil && f.outcome != reconcile.Applied {
-		f.detail, f.missed = joinDetails(answer, detailError(f.detail)), nil
+		f.detail, f.missed = answer.Error()+"; "+f.detail, nil
 	}
 	return f
 }
@@ -252,20 +260,6 @@ func userState(c *reconcile.Change, now *ppms.User, exists bool) finding {
 		return finding{reconcile.NotApplied, "PPMS has " + detail, missed}
 	}
 	return finding{outcome: reconcile.Applied}
-}
-
-type detailError string
-
-func (d detailError) Error() string { return string(d) }
-
-func joinDetails(errs ...error) string {
-	var parts []string
-	for _, err := range errs {
-		if err != nil {
-			parts = append(parts, err.Error())
-		}
-	}
-	return strings.Join(parts, "; ")
 }
 
 // intend journals a change before it is sent.

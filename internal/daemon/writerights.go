@@ -99,16 +99,13 @@ func (p *pen) right(ctx context.Context, c *reconcile.Change) (posted, bool) {
 	} else {
 		err = p.writer.SetRight(ctx, c.Login, c.System, level)
 	}
-	switch ppms.FateOf(err) {
-	case ppms.NeverSent:
-		p.settle(ctx, c, entry, finding{outcome: reconcile.NotSent, detail: err.Error()})
+	if f, undone := notDone(err); undone {
+		p.settle(ctx, c, entry, f)
 		return posted{}, false
-	case ppms.Rejected:
-		p.settle(ctx, c, entry, finding{outcome: reconcile.Refused, detail: err.Error()})
-		return posted{}, false
-	case ppms.Unknown:
+	}
+	if err != nil {
 		p.failures++
-	case ppms.Confirmed:
+	} else {
 		p.failures = 0
 	}
 	return posted{c, entry, err}, true

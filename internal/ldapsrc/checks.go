@@ -24,11 +24,12 @@ func (s *session) checkBase(ctx context.Context, option, base string) error {
 	if err != nil {
 		return failed(ctx, q.what, err)
 	}
-	if err := s.checkPage(q, result); err != nil {
+	entries, err := s.checkPage(q, result)
+	if err != nil {
 		return err
 	}
-	if len(result.Entries) != 1 {
-		return incomplete("correct "+option+", or let the reader see it", "%s %s, read by itself, gives %d entries instead of one", option, base, len(result.Entries))
+	if len(entries) != 1 {
+		return incomplete("correct "+option+", or let the reader see it", "%s %s, read by itself, gives %d entries instead of one", option, base, len(entries))
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ type explainer struct {
 	entry *Entry
 }
 
-func (x *explainer) see(e *entry, key string, p *reconcile.Person) {
+func (x *explainer) see(e *entry, p *reconcile.Person) {
 	if x.about == "" || reconcile.KeyOf(p.Login) != x.about {
 		return
 	}
@@ -65,7 +65,7 @@ func (x *explainer) see(e *entry, key string, p *reconcile.Person) {
 		out.Attributes = append(out.Attributes, NamedValues{a.Name, values})
 	}
 	slices.SortFunc(out.Attributes, func(a, b NamedValues) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
-	direct, _ := x.graph.of(e, key) // what is wrong with it is a problem of the person
+	direct, _ := x.graph.of(e) // what is wrong with it is a problem of the person
 	out.Groups = x.groups(direct)
 	if old := x.entry; old != nil { // two entries, one login
 		out.Others = append(old.Others, old.DN)
@@ -119,9 +119,9 @@ func (s *Source) elsewhere(ctx context.Context, sess *session, login string) []E
 	}
 	s.log.Debug("ldap search", zap.String("command", sess.command(q)))
 	var out []Elsewhere
-	err = sess.walk(ctx, q, func(page []*ldap.Entry) error {
-		for _, e := range page {
-			out = append(out, Elsewhere{DN: e.DN, Why: s.excluded((*entry)(e))})
+	err = sess.walk(ctx, q, func(page []entry) error {
+		for i := range page {
+			out = append(out, Elsewhere{DN: page[i].DN, Why: s.excluded(&page[i])})
 		}
 		return nil
 	})
@@ -134,9 +134,8 @@ func (s *Source) elsewhere(ctx context.Context, sess *session, login string) []E
 
 // excluded says why the read leaves an entry out.
 func (s *Source) excluded(e *entry) string {
-	key, err := dnKey(e.DN)
-	base, err2 := dnKey(s.cfg.Users.Base)
-	if err == nil && err2 == nil && !below(key, base) {
+	base, err := dnKey(s.cfg.Users.Base)
+	if err == nil && e.key != "" && !below(e.key, base) {
 		return "it is outside " + s.cfg.Users.Base
 	}
 	if why := s.users.Why(e.get); why != "" {

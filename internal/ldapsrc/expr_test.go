@@ -10,7 +10,8 @@ import (
 )
 
 func anEntry(dn string, attributes map[string][]string) *entry {
-	return (*entry)(ldap.NewEntry(dn, attributes))
+	key, _ := dnKey(dn)
+	return &entry{ldap.NewEntry(dn, attributes), key}
 }
 
 func TestValues(t *testing.T) {

@@ -80,17 +80,11 @@ func attributeMacro(name, function string) cel.MacroFactory {
 		if !ok {
 			return nil, h.NewError(args[0].ID(), fmt.Sprintf("%s takes a constant attribute name in quotes, as in %s('mail')", name, name))
 		}
-		if !attributeName(attribute) {
+		if !isAttribute(attribute) {
 			return nil, h.NewError(args[0].ID(), fmt.Sprintf("%q is no attribute name", attribute))
 		}
 		return h.NewCall(function, h.NewIdent(entryVariable), h.NewLiteral(types.String(attribute))), nil
 	}
-}
-
-// attributeName says whether the text can be the name of an attribute: letters, digits and hyphens, or a dotted OID, with
-// options after semicolons.
-func attributeName(s string) bool {
-	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.;_") == ""
 }
 
 // flag tests bits of a decimal number, as Active Directory's userAccountControl is one. All bits of the mask must be set.

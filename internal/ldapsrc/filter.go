@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
@@ -202,10 +201,5 @@ func (t *term) readExtensible(p *ber.Packet) error {
 // isAttribute says whether a name can be that of an attribute, with options: letters, digits, hyphens, dots and semicolons. The
 // underscore is not allowed by RFC 4512, but some directories have it.
 func isAttribute(s string) bool {
-	for _, r := range s {
-		if r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-.;_", r) {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.;_") == ""
 }

@@ -47,9 +47,8 @@ type groupGraph struct {
 const memberUID = "memberUid"
 
 func (g *groupGraph) add(e *entry, search GroupSearch) error {
-	key, err := dnKey(e.DN)
-	if err != nil {
-		return incomplete("look at it with ldapsearch", "a group's name %q cannot be understood: %v", e.DN, err)
+	if err := e.named("a group"); err != nil {
+		return err
 	}
 	names := make([]string, 0, 1)
 	for _, n := range e.get(search.Name) {
@@ -58,7 +57,7 @@ func (g *groupGraph) add(e *entry, search GroupSearch) error {
 		}
 	}
 	slices.Sort(names)
-	out := group{key: key, dn: e.DN, names: names, name: e.DN}
+	out := group{key: e.key, dn: e.DN, names: names, name: e.DN}
 	if own, ok := ownName(e.DN, search.Name, names); ok {
 		out.name = own
 	} else if len(names) > 0 {
@@ -176,8 +175,8 @@ func (g *groupGraph) connect(i int) {
 
 // of gives the groups that a person is in without nesting, ascending: those that list the DN, those that list a uid, and the
 // primary one. The error is about the person alone.
-func (g *groupGraph) of(e *entry, key string) ([]int, error) {
-	all := g.direct[key]
+func (g *groupGraph) of(e *entry) ([]int, error) {
+	all := g.direct[e.key]
 	add := func(more []int) {
 		if len(more) > 0 {
 			all = append(slices.Clip(all), more...)
@@ -213,7 +212,7 @@ func (g *groupGraph) of(e *entry, key string) ([]int, error) {
 			add(g.byNumber[number])
 		}
 	}
-	if len(all) > len(g.direct[key]) {
+	if len(all) > len(g.direct[e.key]) {
 		slices.Sort(all)
 		all = slices.Compact(all)
 	}

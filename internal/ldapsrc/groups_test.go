@@ -63,8 +63,7 @@ func membersOf(tb rapid.TB, g *groupGraph, people int, groups ...string) (out []
 	for i := range people {
 		name := fmt.Sprintf("p%d", i)
 		e := anEntry(nameDN(name), map[string][]string{"uid": {name}, "entryUUID": {"id-" + name}})
-		key, _ := dnKey(e.DN)
-		p, err := mapper.person(e, key)
+		p, err := mapper.person(e)
 		if err != nil {
 			tb.Fatal(err)
 		}

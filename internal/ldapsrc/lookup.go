@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-ldap/ldap/v3"
 	"go.uber.org/zap"
 
 	"ppms-syncd/internal/reconcile"
@@ -69,10 +68,10 @@ func (s *Source) byID(ctx context.Context, sess *session, base, filter string, i
 	q := query{what: "the search for the missing", base: base, filter: any, attributes: []string{s.cfg.Users.ID}}
 	s.log.Debug("ldap search", zap.String("command", sess.command(q)))
 	found := make(map[string]string)
-	err := sess.walk(ctx, q, func(page []*ldap.Entry) error {
+	err := sess.walk(ctx, q, func(page []entry) error {
 		for _, e := range page {
 			var id string
-			if values := (*entry)(e).get(s.cfg.Users.ID); len(values) == 1 {
+			if values := e.get(s.cfg.Users.ID); len(values) == 1 {
 				id, _ = idText(s.cfg.Users.ID, values[0])
 			}
 			i := slices.IndexFunc(ids, func(want string) bool { return strings.EqualFold(want, id) })

@@ -2,7 +2,6 @@ package ldapsrc
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -94,9 +93,11 @@ func (m *Mapping) expressions(users UserSearch) []*expression {
 
 // attributes are those that the mapping needs, each once.
 func (m *Mapping) attributes(users UserSearch) []string {
-	out := slices.Clone(m.Login.Attributes())
-	for _, v := range m.Fields {
-		out = append(out, v.Attributes()...)
+	var out []string
+	for _, v := range append(m.Fields[:], m.Login) {
+		if v.attribute != "" {
+			out = append(out, v.attribute)
+		}
 	}
 	for _, e := range m.expressions(users) {
 		out = append(out, e.attributes...)
@@ -105,7 +106,7 @@ func (m *Mapping) attributes(users UserSearch) []string {
 }
 
 // person maps one entry. The error is one that makes the whole read useless.
-func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
+func (m *mapper) person(e *entry) (reconcile.Person, error) {
 	id, err := m.stableID(e)
 	if err != nil {
 		return reconcile.Person{}, err
@@ -116,7 +117,7 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 				"%s has no %s, which everybody has in this kind of directory", e.DN, a)
 		}
 	}
-	direct, bad := m.graph.of(e, key)
+	direct, bad := m.graph.of(e)
 	m.subject.entry, m.subject.groups, m.subject.dns = e, nil, nil
 	if m.wants && len(direct) > 0 {
 		m.groupsOf(direct)
@@ -126,7 +127,7 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 			m.lack[i]++
 		}
 	}
-	p := reconcile.Person{ID: id, DN: e.DN, Former: m.former(m.known[id], e.DN, key)}
+	p := reconcile.Person{ID: id, DN: e.DN, Former: m.former(m.known[id], e)}
 	if bad != nil {
 		p.Problems = append(p.Problems, bad.Error())
 	}
@@ -137,12 +138,12 @@ func (m *mapper) person(e *entry, key string) (reconcile.Person, error) {
 }
 
 // former says whether groups list an entry under the DN that it had before it was moved: not every server keeps them in step.
-func (m *mapper) former(before, now, key string) bool {
-	if before == "" || before == now {
+func (m *mapper) former(before string, e *entry) bool {
+	if before == "" || before == e.DN {
 		return false
 	}
 	old, err := dnKey(before)
-	return err == nil && old != key && len(m.graph.direct[old]) > 0
+	return err == nil && old != e.key && len(m.graph.direct[old]) > 0
 }
 
 // lacking counts the people who have no value of an attribute that one would expect.
@@ -257,12 +258,11 @@ func (m *mapper) values(p *reconcile.Person) {
 
 // conditions decides whether the person may work and gets an account.
 func (m *mapper) conditions(p *reconcile.Person) {
-	problem := func(format string, args ...any) { p.Problems = append(p.Problems, fmt.Sprintf(format, args...)) }
 	p.Create = !m.mapping.CreateNobody
 	if p.Create && m.mapping.Create != nil {
 		create, err := m.mapping.Create.holds(&m.subject)
 		if err != nil {
-			p.CreateProblem = fmt.Sprintf("create: %v", err)
+			p.CreateProblem = "create: " + err.Error()
 		}
 		p.Create = create && !m.doubtedCreate
 	}
@@ -272,7 +272,7 @@ func (m *mapper) conditions(p *reconcile.Person) {
 	disabled, err := m.users.Disabled.holds(&m.subject)
 	switch {
 	case err != nil:
-		problem("disabled: %v", err)
+		p.Problems = append(p.Problems, "disabled: "+err.Error())
 	case m.doubted: // neither a yes, which makes leavers, nor a no, which brings them back, can be trusted
 		p.State = reconcile.Doubtful
 	case disabled:

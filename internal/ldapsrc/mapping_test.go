@@ -31,9 +31,7 @@ func mapOne(tb rapid.TB, users UserSearch, m Mapping, attributes map[string][]st
 		m.Login = Attribute("uid")
 	}
 	mapper := newMapper(&Config{Users: users}, &m, g)
-	e := anEntry(nameDN("p0"), attributes)
-	key := must(dnKey(e.DN))
-	p, err := mapper.person(e, key)
+	p, err := mapper.person(anEntry(nameDN("p0"), attributes))
 	return p, mapper, err
 }
 
@@ -190,7 +188,7 @@ func TestRuleThatFails(t *testing.T) {
 		mapper := newMapper(&Config{Users: UserSearch{ID: "id"}}, &m, must(&groupGraph{}, nil))
 		for _, i := range order {
 			e := anEntry(nameDN(fmt.Sprintf("p%d", i)), map[string][]string{"id": {fmt.Sprint(i)}})
-			if p := must(mapper.person(e, "")); len(p.Problems) > 0 || len(p.Rules) != 1 {
+			if p := must(mapper.person(e)); len(p.Problems) > 0 || len(p.Rules) != 1 {
 				t.Errorf("%+v", p)
 			}
 		}
@@ -227,7 +225,7 @@ func TestPeopleDoNotMix(t *testing.T) {
 			if n == 1 {
 				e = anEntry(nameDN(name), map[string][]string{"uid": {name}, "id": {fmt.Sprint(i)}, "ou": {"x"}})
 			}
-			if p := must(mapper.person(e, must(dnKey(e.DN)))); p.Login != want {
+			if p := must(mapper.person(e)); p.Login != want {
 				t.Fatalf("%s: %s", name, p.Login)
 			}
 		}
@@ -261,7 +259,7 @@ func FuzzPerson(f *testing.F) {
 			if err := g.build(cfg.Groups); err != nil {
 				t.Fatal(err)
 			}
-			return newMapper(&cfg, &m, g).person(&entry{DN: dn, Attributes: attributes}, strings.ToLower(dn))
+			return newMapper(&cfg, &m, g).person(&entry{&ldap.Entry{DN: dn, Attributes: attributes}, strings.ToLower(dn)})
 		}
 		p, err := read()
 		slices.Reverse(attributes)
@@ -334,8 +332,7 @@ func BenchmarkMapping(b *testing.B) {
 		}
 		mapper := newMapper(&Config{Users: users}, &m, g)
 		for _, e := range entries {
-			key := must(dnKey(e.DN))
-			if _, err := mapper.person(e, key); err != nil {
+			if _, err := mapper.person(e); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -364,7 +361,7 @@ func TestGroupsLikeNobodyElse(t *testing.T) {
 			}
 		}
 		key := must(dnKey(nameDN(fmt.Sprintf("p%d", i))))
-		p := must(mapper.person(anEntry(key, map[string][]string{"id": {key}}), key))
+		p := must(mapper.person(anEntry(key, map[string][]string{"id": {key}})))
 		if p.Login != strings.Join(want, "+") || len(mapper.lists) > mostLists {
 			t.Fatalf("%s sees %s, and %d lists are kept", key, p.Login, len(mapper.lists))
 		}
@@ -378,7 +375,7 @@ func TestGroupThatAnExpressionNames(t *testing.T) {
 	m.Fields[reconcile.Unit] = must(CompileValue("'nosuch' in groups ? 'a' : 'b'"))
 	m.Fields[reconcile.Lname] = must(CompileValue("'x'"))
 	mapper := newMapper(&Config{Users: UserSearch{ID: "id"}}, &m, must(&groupGraph{}, nil))
-	p := must(mapper.person(anEntry(nameDN("p0"), map[string][]string{"id": {"0"}, "uid": {"p0"}}), ""))
+	p := must(mapper.person(anEntry(nameDN("p0"), map[string][]string{"id": {"0"}, "uid": {"p0"}})))
 	if p.Create || p.Fields[reconcile.Unit] != nil || p.Fields[reconcile.Lname] == nil || len(p.Problems) > 0 {
 		t.Errorf("%+v", p)
 	}

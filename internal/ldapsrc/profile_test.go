@@ -62,7 +62,7 @@ func TestProfileStates(t *testing.T) {
 			m := newMapper(&cfg, &Mapping{Login: Attribute("uid")}, &groupGraph{})
 			e := anEntry("uid=x", c.entry)
 			e.Attributes = append(e.Attributes, anEntry("", map[string][]string{"id": {"1"}}).Attributes...)
-			p, err := m.person(e, "uid=x")
+			p, err := m.person(e)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func TestPosixMembers(t *testing.T) {
 		{"no uid", map[string][]string{"uid": {" "}, "gidNumber": {"100"}}, []string{"staff"}, "uid: there is none, though groups list people by it; let the reader see it"},
 		{"no text", map[string][]string{"uid": {"ben\xff"}, "gidNumber": {"100"}}, []string{"staff"}, "uid: it is no text"},
 	} {
-		at, err := g.of(anEntry("cn=somebody", c.entry), "cn=somebody")
+		at, err := g.of(anEntry("cn=somebody", c.entry))
 		var got []string
 		for _, i := range at {
 			got = append(got, g.groups[i].name)
@@ -205,7 +205,7 @@ func TestPrimaryGroupIsNotEmpty(t *testing.T) {
 	if g.noMembers() != 2 {
 		t.Errorf("%d groups without members before the people came", g.noMembers())
 	}
-	if _, err := g.of(anEntry("uid=x", map[string][]string{"uid": {"x"}, "gidNumber": {"100"}}), "uid=x"); err != nil {
+	if _, err := g.of(anEntry("uid=x", map[string][]string{"uid": {"x"}, "gidNumber": {"100"}})); err != nil {
 		t.Fatal(err)
 	}
 	if g.noMembers() != 1 {

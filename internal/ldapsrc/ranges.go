@@ -55,7 +55,7 @@ func index(s string) (int, bool) {
 }
 
 // piece finds the values of an attribute that came with a range, and what of it.
-func piece(e *ldap.Entry, attribute string) ([]string, span, bool, error) {
+func piece(e *entry, attribute string) ([]string, span, bool, error) {
 	for _, a := range e.Attributes {
 		s, is, err := parseSpan(a.Name)
 		switch {
@@ -73,19 +73,22 @@ func piece(e *ldap.Entry, attribute string) ([]string, span, bool, error) {
 
 // complete asks for the rest of an attribute of which an entry shows only the first values, until the server says that nothing
 // follows.
-func (s *session) complete(ctx context.Context, e *ldap.Entry, attribute string) error {
+func (s *session) complete(ctx context.Context, e *entry, attribute string) error {
 	what := fmt.Sprintf("reading the rest of %s of %s", attribute, e.DN)
 	values, got, found, err := piece(e, attribute)
 	if err != nil || !found || got.low != 0 || len(values) == 0 {
 		return doesNotAddUp(what, "%v", cause(err, "the first part does not begin with the first value"))
 	}
-	if beside := (*entry)(e).get(attribute); len(beside) > 0 {
+	if beside := e.get(attribute); len(beside) > 0 {
 		return doesNotAddUp(what, "there are %d values beside the range", len(beside))
 	}
 	values = slices.Clone(values)
 	for open := got.open; !open; {
 		var more []string
-		q := query{what: what, base: e.DN, one: true, filter: "(objectClass=*)", attributes: []string{fmt.Sprintf("%s;range=%d-*", attribute, len(values)-1)}, pieces: attribute}
+		q := query{
+			what: what, base: e.DN, one: true, filter: "(objectClass=*)", attributes: []string{fmt.Sprintf("%s;range=%d-*", attribute, len(values)-1)},
+			pieces: attribute,
+		}
 		if more, open, err = s.next(ctx, q, values); err != nil {
 			return err
 		}
@@ -107,13 +110,14 @@ func (s *session) next(ctx context.Context, q query, known []string) (more []str
 	if err != nil {
 		return nil, false, failed(ctx, q.what, err)
 	}
-	if err := s.checkPage(q, result); err != nil {
+	entries, err := s.checkPage(q, result)
+	if err != nil {
 		return nil, false, err
 	}
-	if len(result.Entries) != 1 {
-		return nil, false, doesNotAddUp(q.what, "the server answers with %d entries", len(result.Entries))
+	if len(entries) != 1 {
+		return nil, false, doesNotAddUp(q.what, "the server answers with %d entries", len(entries))
 	}
-	values, got, found, err := piece(result.Entries[0], q.pieces)
+	values, got, found, err := piece(&entries[0], q.pieces)
 	at := len(known) - 1
 	switch {
 	case err != nil || !found:

@@ -26,7 +26,7 @@ const domainScope = "1.2.840.113556.1.4.1339"
 
 // walk reads all pages of a search and gives each to the function; what that keeps must be thrown away if walk fails. Each
 // page is a new request, since go-ldap writes the cookie into the one that it is given.
-func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) error) error {
+func (s *session) walk(ctx context.Context, q query, each func(page []entry) error) error {
 	var cookie []byte
 	var before progress
 	for page := 1; ; page++ {
@@ -37,7 +37,8 @@ func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) er
 			return failed(ctx, fmt.Sprintf("%s, page %d", q.what, page), err)
 		}
 		s.pages++
-		if err := s.checkPage(q, result); err != nil {
+		entries, err := s.checkPage(q, result)
+		if err != nil {
 			return err
 		}
 		if n := pagingControls(result.Controls); n > 1 {
@@ -48,7 +49,7 @@ func (s *session) walk(ctx context.Context, q query, each func([]*ldap.Entry) er
 		if paged && len(answer.Cookie) > 0 && !before.goesOn(string(answer.Cookie), result.Entries) {
 			return incomplete("look into the server's log", "%s, page %d: the server returned a cookie for the second time, so pages repeat", q.what, page)
 		}
-		if err := each(result.Entries); err != nil {
+		if err := each(entries); err != nil {
 			return err
 		}
 		if !paged {
@@ -137,38 +138,49 @@ func (s *session) rootDSE(ctx context.Context, attribute string) ([]string, erro
 	}
 	var values []string
 	for _, e := range result.Entries {
-		values = append(values, (*entry)(e).get(attribute)...)
+		values = append(values, e.GetEqualFoldAttributeValues(attribute)...)
 	}
 	return values, nil
 }
 
-// checkPage looks for what go-ldap lets pass: references, entries that are not where we looked, attributes of which only a range
-// came, and attributes in two parts, of which we would see the first alone.
-func (s *session) checkPage(q query, result *ldap.SearchResult) error {
+// checkPage gives the entries of a result, unless there is something that go-ldap lets pass: references, entries that are not where we
+// looked, attributes of which only a range came, and attributes in two parts, of which we would see the first alone.
+func (s *session) checkPage(q query, result *ldap.SearchResult) ([]entry, error) {
 	for _, ref := range result.Referrals {
 		if !s.refs.allow(ref) {
-			return incomplete("narrow the search base, read from a server that has it all, or list the reference in ldap.referrals if it may be left unread",
+			return nil, incomplete("narrow the search base, read from a server that has it all, or list the reference in ldap.referrals if it may be left unread",
 				"%s: a part is on another server, %s", q.what, ref)
 		}
 		s.log.Debug("ldap reference left unread", zap.String("reference", ref))
 	}
 	base, err := dnKey(q.base)
 	if err != nil {
-		return incomplete("look at it with ldapsearch", "%s: the name %q cannot be understood: %v", q.what, q.base, err)
+		return nil, incomplete("look at it with ldapsearch", "%s: the name %q cannot be understood: %v", q.what, q.base, err)
 	}
-	for _, e := range result.Entries {
-		if key, err := dnKey(e.DN); err == nil && !below(key, base) || q.one && key != base {
-			return incomplete("look at it with ldapsearch, and for a proxy in between",
+	entries := make([]entry, len(result.Entries))
+	for i, e := range result.Entries {
+		key, err := dnKey(e.DN)
+		if err == nil && !below(key, base) || q.one && key != base {
+			return nil, incomplete("look at it with ldapsearch, and for a proxy in between",
 				"%s: the server answers with another entry, %q, which is outside of what was asked for", q.what, e.DN)
 		}
-		for i, a := range e.Attributes {
-			if slices.ContainsFunc(e.Attributes[:i], func(b *ldap.EntryAttribute) bool { return strings.EqualFold(a.Name, b.Name) }) {
-				return incomplete("look at it with ldapsearch, and for a proxy in between", "%s: %s of %s came twice", q.what, a.Name, e.DN)
-			}
-			s, is, err := parseSpan(a.Name)
-			if err != nil || is && !strings.EqualFold(s.attribute, q.pieces) {
-				return incomplete("use an attribute with fewer values", "%s: %s of %s is only a part of the values", q.what, a.Name, e.DN)
-			}
+		if err := checkAttributes(q, e); err != nil {
+			return nil, err
+		}
+		entries[i] = entry{e, key}
+	}
+	return entries, nil
+}
+
+// checkAttributes compares each with all before it: an entry has the few that were asked for.
+func checkAttributes(q query, e *ldap.Entry) error {
+	for i, a := range e.Attributes {
+		if slices.ContainsFunc(e.Attributes[:i], func(b *ldap.EntryAttribute) bool { return strings.EqualFold(a.Name, b.Name) }) {
+			return incomplete("look at it with ldapsearch, and for a proxy in between", "%s: %s of %s came twice", q.what, a.Name, e.DN)
+		}
+		part, is, err := parseSpan(a.Name)
+		if err != nil || is && !strings.EqualFold(part.attribute, q.pieces) {
+			return incomplete("use an attribute with fewer values", "%s: %s of %s is only a part of the values", q.what, a.Name, e.DN)
 		}
 	}
 	return nil

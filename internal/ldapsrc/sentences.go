@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -103,7 +104,7 @@ func tlsSentence(err error) (reason, do string) {
 }
 
 func names(c *x509.Certificate) string {
-	all := append([]string{}, c.DNSNames...)
+	all := slices.Clone(c.DNSNames)
 	for _, ip := range c.IPAddresses {
 		all = append(all, ip.String())
 	}

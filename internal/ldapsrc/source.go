@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-ldap/ldap/v3"
 	"go.uber.org/zap"
 
 	"ppms-syncd/internal/reconcile"
@@ -175,12 +174,12 @@ func (s *Source) readGroups(ctx context.Context, sess *session) (*groupGraph, er
 	}
 	q := query{what: "the search for groups", base: search.Base, filter: search.Filter, attributes: graph.attributes(search), pieces: search.Member}
 	s.log.Info("ldap search", zap.String("command", sess.command(q)))
-	var large []*ldap.Entry // of which only the first members came
-	err := sess.walk(ctx, q, func(page []*ldap.Entry) error {
-		for _, e := range page {
-			if _, _, is, err := piece(e, search.Member); is || err != nil {
-				large = append(large, e)
-			} else if err := graph.add((*entry)(e), search); err != nil {
+	var large []entry // of which only the first members came
+	err := sess.walk(ctx, q, func(page []entry) error {
+		for i := range page {
+			if _, _, is, err := piece(&page[i], search.Member); is || err != nil {
+				large = append(large, page[i])
+			} else if err := graph.add(&page[i], search); err != nil {
 				return err
 			}
 		}
@@ -189,11 +188,11 @@ func (s *Source) readGroups(ctx context.Context, sess *session) (*groupGraph, er
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range large {
-		if err := sess.complete(ctx, e, search.Member); err != nil {
+	for i := range large {
+		if err := sess.complete(ctx, &large[i], search.Member); err != nil {
 			return nil, err
 		}
-		if err := graph.add((*entry)(e), search); err != nil {
+		if err := graph.add(&large[i], search); err != nil {
 			return nil, err
 		}
 	}
@@ -207,20 +206,19 @@ func (s *Source) readPeople(ctx context.Context, sess *session, m *mapper, watch
 		attributes: distinct(append(m.needed, s.cfg.Users.ID)),
 	}
 	s.log.Info("ldap search", zap.String("command", sess.command(q)))
-	err := sess.walk(ctx, q, func(page []*ldap.Entry) error {
-		people := make([]reconcile.Person, 0, len(page))
-		for _, e := range page {
-			key, err := dnKey(e.DN)
-			if err != nil {
-				return incomplete("look at it with ldapsearch", "the name %q of an entry cannot be understood: %v", e.DN, err)
+	err := sess.walk(ctx, q, func(page []entry) error {
+		people := make([]reconcile.Person, len(page))
+		for i := range page {
+			e, p := &page[i], &people[i]
+			err := e.named("an entry")
+			if err == nil {
+				*p, err = m.person(e)
 			}
-			p, err := m.person((*entry)(e), key)
 			if err != nil {
 				return err
 			}
-			watch.person(key, &p)
-			x.see((*entry)(e), key, &p)
-			people = append(people, p)
+			watch.person(e.key, p)
+			x.see(e, p)
 		}
 		pages = append(pages, people)
 		return nil

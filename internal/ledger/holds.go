@@ -28,7 +28,7 @@ func (l *Ledger) Hold(ctx context.Context, holds []reconcile.Hold, actor Actor, 
 func hold(ctx context.Context, tx *sql.Tx, h reconcile.Hold, at time.Time) error {
 	_, err := execute(ctx, tx, `INSERT INTO holds (key, field, reason, run, at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (key, field) DO UPDATE SET reason = excluded.reason, run = excluded.run, at = excluded.at`,
-		string(h.Key), h.Field, h.Reason, sql.Null[int64]{V: h.Run, Valid: h.Run != 0}, millis(at))
+		string(h.Key), h.Field, h.Reason, null(h.Run), millis(at))
 	return err
 }
 

@@ -67,13 +67,14 @@ func (l *Ledger) enter(ctx context.Context, run int64, c reconcile.Change, outco
 		return tx.QueryRowContext(ctx, `INSERT INTO journal (run, at, key, guard, approved, change, outcome, settled_at, detail)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 			run, millis(at), string(reconcile.KeyOf(c.Login)), string(c.Guard()), c.Approved, string(change),
-			sql.Null[string]{V: string(outcome), Valid: outcome != ""}, settled, detail).Scan(&id)
+			null(string(outcome)), settled, detail).Scan(&id)
 	})
 	return id, err
 }
 
 // Settle stores the outcome of an intent and, with it in one transaction, what an applied change means for ownership: see
-// the functions own and overrule, and holdUndone for an undo. An entry can be settled once; one in doubt a second time. The same outcome again does nothing.
+// the functions own and overrule, and holdUndone for an undo. An entry can be settled once; one in doubt a second time. The same
+// outcome again does nothing.
 func (l *Ledger) Settle(ctx context.Context, entry int64, outcome reconcile.Outcome, detail string, at time.Time) error {
 	if outcome == "" || outcome == reconcile.HeldBack {
 		return plain("ledger %s: outcome %q of a change that was sent", l.path, outcome)
@@ -131,10 +132,7 @@ func scanEntry(s scanner) (e Entry, err error) {
 		&e.Actor.User, &e.Actor.Host, &e.Actor.Version, &mode); err != nil {
 		return Entry{}, err
 	}
-	e.At, e.Outcome, e.Manual = moment(at), reconcile.Outcome(outcome.V), mode == Manual
-	if settled.Valid {
-		e.SettledAt = moment(settled.V)
-	}
+	e.At, e.Outcome, e.SettledAt, e.Manual = moment(at), reconcile.Outcome(outcome.V), momentOr(settled), mode == Manual
 	return e, json.Unmarshal(change, &e.Change)
 }
 

@@ -105,3 +105,17 @@ func execute(ctx context.Context, tx *sql.Tx, query string, args ...any) (int, e
 func millis(t time.Time) int64 { return t.UnixMilli() }
 
 func moment(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// momentOr is the zero time where the ledger has none.
+func momentOr(ms sql.Null[int64]) time.Time {
+	if !ms.Valid {
+		return time.Time{}
+	}
+	return moment(ms.V)
+}
+
+// null stores a zero value as NULL.
+func null[T comparable](v T) sql.Null[T] {
+	var zero T
+	return sql.Null[T]{V: v, Valid: v != zero}
+}

@@ -43,7 +43,7 @@ func (l *Ledger) Link(ctx context.Context, link reconcile.Link, actor Actor, at 
 			unwanted_scope = NULL WHERE key = ?`, string(key)); err != nil { // that a rule gave it was of the person before
 			return err
 		}
-		return links().each(ctx, tx, links().add, []linkRow{rowOfLink(link)})
+		return links().insert(ctx, tx, rowOfLink(link))
 	})
 }
 
@@ -68,7 +68,7 @@ func (l *Ledger) Unlink(ctx context.Context, login string, actor Actor, at time.
 
 // cut removes one link; what is ours about its account is kept only if that gets another link.
 func cut(ctx context.Context, tx *sql.Tx, r linkRow, keep bool, actor Actor, at time.Time) error {
-	if err := links().each(ctx, tx, links().drop, []linkRow{r}); err != nil {
+	if err := links().remove(ctx, tx, r); err != nil {
 		return err
 	}
 	if _, err := execute(ctx, tx, `DELETE FROM leavers WHERE id = ?`, r.id); err != nil {

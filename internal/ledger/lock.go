@@ -21,11 +21,15 @@ type BusyError struct {
 
 // Error names the process.
 func (e *BusyError) Error() string {
-	who := "another process"
-	if e.PID != 0 {
-		who = "process " + strconv.Itoa(e.PID)
+	return fmt.Sprintf("%s holds the %s lock of this ledger (%s)", e.Holder(), e.What, e.Path)
+}
+
+// Holder is the other process, by its number if it said that.
+func (e *BusyError) Holder() string {
+	if e.PID == 0 {
+		return "another process"
 	}
-	return fmt.Sprintf("%s holds the %s lock of this ledger (%s)", who, e.What, e.Path)
+	return "process " + strconv.Itoa(e.PID)
 }
 
 // Lock is a held lock. The kernel releases it when the process ends, however it ends.

@@ -86,9 +86,16 @@ func readAdmins(ctx context.Context, tx *sql.Tx, m *reconcile.Memory) error {
 
 func readRules(ctx context.Context, tx *sql.Tx, m *reconcile.Memory) error {
 	rows, err := rules().all(ctx, tx)
+	seen := byRow(&m.Seen)
 	for _, r := range rows {
-		if m.Rules[r.name], err = r.memory(); err != nil {
+		memory, err := r.memory()
+		if err != nil {
 			return err
+		}
+		if groups := seen[r.name]; groups != nil {
+			*groups = memory.Groups
+		} else {
+			m.Rules[r.name] = memory
 		}
 	}
 	return err
@@ -109,7 +116,7 @@ func readBaseline(ctx context.Context, tx *sql.Tx, m *reconcile.Memory) error {
 func writeBaseline(ctx context.Context, tx *sql.Tx, run int64, b reconcile.Baseline) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO baseline (one, at, people, group_count, scope, run) VALUES (1, ?, ?, ?, ?, ?)
 		ON CONFLICT (one) DO UPDATE SET at = excluded.at, people = excluded.people, group_count = excluded.group_count,
-			scope = excluded.scope, run = excluded.run`, millis(b.At), b.People, b.Groups, b.Scope, sql.Null[int64]{V: run, Valid: run != 0})
+			scope = excluded.scope, run = excluded.run`, millis(b.At), b.People, b.Groups, b.Scope, null(run))
 	return err
 }
 

@@ -46,6 +46,10 @@ func fill(v reflect.Value) {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(v.Elem())
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(v.Index(i))
+		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(v.Index(0))
@@ -73,7 +77,7 @@ func TestEveryFieldIsStored(t *testing.T) {
 	ok(t, l.Observe(t.Context(), begin(t, l, Apply), obs, t0))
 	want := reconcile.Memory{
 		Links: obs.Linked, Leavers: obs.Leavers, Grants: obs.Grants, Deactivated: obs.Deactivated, Admins: obs.Admins,
-		Rules: obs.Rules, Baseline: *obs.Baseline, Stuck: obs.Stuck,
+		Rules: obs.Rules, Seen: obs.Seen, Baseline: *obs.Baseline, Stuck: obs.Stuck,
 	}
 	if diff := sameMemory(want, memory(t, l)); diff != "" {
 		t.Error(diff)

@@ -135,13 +135,9 @@ func observeLists(ctx context.Context, tx *sql.Tx, obs reconcile.Observations, s
 	for key, seen := range obs.Admins {
 		administrators[string(key)] = adminRow{string(key), millis(seen)}
 	}
-	ruled := make(map[string]ruleRow, len(obs.Rules))
-	for name, memory := range obs.Rules {
-		r, err := rowOfRule(name, memory)
-		if err != nil {
-			return err
-		}
-		ruled[name] = r
+	ruled, err := rowsOfRules(&obs)
+	if err != nil {
+		return err
 	}
 	for _, replace := range []func() error{
 		func() error { return leavers().replace(ctx, tx, leaving) },

@@ -50,7 +50,7 @@ func ownAccount(ctx context.Context, tx *sql.Tx, run int64, c *reconcile.Change,
 	link := reconcile.Link{
 		ID: c.PersonID, Login: c.Login, Key: key, DN: c.DN, Origin: reconcile.Created, Since: at, EnabledScope: scope,
 	}
-	return links().each(ctx, tx, links().add, []linkRow{rowOfLink(link)})
+	return links().insert(ctx, tx, rowOfLink(link))
 }
 
 func ownRight(ctx context.Context, tx *sql.Tx, run int64, c *reconcile.Change, at time.Time) error {
@@ -76,14 +76,14 @@ func ownRight(ctx context.Context, tx *sql.Tx, run int64, c *reconcile.Change, a
 	}
 	grant.Level = level
 	if found {
-		if err := grants().each(ctx, tx, grants().drop, []grantRow{rowOfGrant(grant)}); err != nil {
+		if err := grants().remove(ctx, tx, rowOfGrant(grant)); err != nil {
 			return err
 		}
 	}
 	if level == grant.Before || !found && level < grant.Before && level != reconcile.Deactivated {
 		return nil
 	}
-	return grants().each(ctx, tx, grants().add, []grantRow{rowOfGrant(grant)})
+	return grants().insert(ctx, tx, rowOfGrant(grant))
 }
 
 // grantOf is what we know of the right that a change sets.
@@ -109,7 +109,7 @@ func ownState(ctx context.Context, tx *sql.Tx, c *reconcile.Change, at time.Time
 	if _, err := execute(ctx, tx, `DELETE FROM deactivations WHERE key = ?`, key); err != nil || active.To != "false" {
 		return err
 	}
-	return deactivations().each(ctx, tx, deactivations().add, []deactivationRow{{key, c.Login, millis(at), false}})
+	return deactivations().insert(ctx, tx, deactivationRow{key, c.Login, millis(at), false})
 }
 
 // overrule gives staff what they wrote by hand: of a right that no run has seen in between nothing else would tell that it is theirs now.
@@ -122,11 +122,11 @@ func overrule(ctx context.Context, tx *sql.Tx, c *reconcile.Change) error {
 		if err != nil || !found {
 			return err
 		}
-		if err := grants().each(ctx, tx, grants().drop, []grantRow{rowOfGrant(grant)}); err != nil || grant.Level == reconcile.Deactivated {
+		if err := grants().remove(ctx, tx, rowOfGrant(grant)); err != nil || grant.Level == reconcile.Deactivated {
 			return err
 		}
 		grant.Overruled = true
-		return grants().each(ctx, tx, grants().add, []grantRow{rowOfGrant(grant)})
+		return grants().insert(ctx, tx, rowOfGrant(grant))
 	case reconcile.UpdateUser, reconcile.NewGroup, reconcile.CreateOrder:
 	}
 	return nil

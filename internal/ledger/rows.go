@@ -44,13 +44,21 @@ func (t table[R]) replace(ctx context.Context, tx *sql.Tx, wanted map[string]R) 
 			gone = append(gone, r)
 		}
 	}
-	if err := t.each(ctx, tx, t.drop, gone); err != nil {
+	if err := t.remove(ctx, tx, gone...); err != nil {
 		return err
 	}
-	return t.each(ctx, tx, t.add, slices.Collect(maps.Values(fresh)))
+	return t.insert(ctx, tx, slices.Collect(maps.Values(fresh))...)
 }
 
-func (t table[R]) each(ctx context.Context, tx *sql.Tx, query string, rows []R) error {
+func (t table[R]) insert(ctx context.Context, tx *sql.Tx, rows ...R) error {
+	return each(ctx, tx, t.add, rows, R.columns)
+}
+
+func (t table[R]) remove(ctx context.Context, tx *sql.Tx, rows ...R) error {
+	return each(ctx, tx, t.drop, rows, func(r R) []any { return r.columns()[:t.keys] })
+}
+
+func each[R row](ctx context.Context, tx *sql.Tx, query string, rows []R, args func(R) []any) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -60,11 +68,7 @@ func (t table[R]) each(ctx context.Context, tx *sql.Tx, query string, rows []R) 
 	}
 	defer func() { _ = stmt.Close() }()
 	for _, r := range rows {
-		args := r.columns()
-		if query == t.drop {
-			args = args[:t.keys]
-		}
-		if _, err := stmt.ExecContext(ctx, args...); err != nil {
+		if _, err := stmt.ExecContext(ctx, args(r)...); err != nil {
 			return fmt.Errorf("%v: %w", r.key(), err)
 		}
 	}

@@ -72,7 +72,7 @@ func (l *Ledger) BeginRun(ctx context.Context, r Run) (id int64, err error) {
 		return tx.QueryRowContext(ctx, `INSERT INTO runs (started, mode, policy, config_hash, os_user, host, version, undoes)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 			millis(r.Started), r.Mode, r.Policy, r.ConfigHash, r.Actor.User, r.Actor.Host, r.Actor.Version,
-			sql.Null[int64]{V: r.Undoes, Valid: r.Undoes != 0}).Scan(&id)
+			null(r.Undoes)).Scan(&id)
 	})
 	return id, err
 }
@@ -105,10 +105,7 @@ func scanRun(s scanner) (r Run, err error) {
 		&finished, &result, &r.Error, &r.PlanHash, &totals, &undoes); err != nil {
 		return Run{}, err
 	}
-	r.Started, r.Result, r.Undoes = moment(started), Result(result.V), undoes.V
-	if finished.Valid {
-		r.Finished = moment(finished.V)
-	}
+	r.Started, r.Finished, r.Result, r.Undoes = moment(started), momentOr(finished), Result(result.V), undoes.V
 	return r, json.Unmarshal(totals, &r.Totals)
 }
 
@@ -126,17 +123,10 @@ func (l *Ledger) Ends(ctx context.Context) (last, success time.Time, err error) 
 	err = l.read(ctx, func(tx *sql.Tx) error {
 		const latest = `(SELECT finished FROM runs WHERE mode <> 'manual' AND finished IS NOT NULL `
 		var ended, succeeded sql.Null[int64]
-		if err := tx.QueryRowContext(ctx, `SELECT `+latest+`ORDER BY id DESC LIMIT 1), `+latest+`AND result = 'success' ORDER BY id DESC LIMIT 1)`).
-			Scan(&ended, &succeeded); err != nil {
-			return err
-		}
-		if ended.Valid {
-			last = moment(ended.V)
-		}
-		if succeeded.Valid {
-			success = moment(succeeded.V)
-		}
-		return nil
+		err := tx.QueryRowContext(ctx, `SELECT `+latest+`ORDER BY id DESC LIMIT 1), `+latest+`AND result = 'success' ORDER BY id DESC LIMIT 1)`).
+			Scan(&ended, &succeeded)
+		last, success = momentOr(ended), momentOr(succeeded)
+		return err
 	})
 	return last, success, err
 }

@@ -217,6 +217,32 @@ func rowOfRule(name string, m reconcile.RuleMemory) (ruleRow, error) {
 	return ruleRow{name: name, selectors: m.Selectors, systems: string(systems), groups: string(groups), members: int64(m.Members)}, err
 }
 
+// byRow is what expressions saw, by the rows that hold it among those of the rules: no rule can have such a name.
+func byRow(s *reconcile.Seen) map[string]*[]string {
+	rows := map[string]*[]string{"": &s.Disabling}
+	for f := range reconcile.Field(reconcile.NumFields) {
+		rows["\t"+f.String()] = &s.Fields[f]
+	}
+	return rows
+}
+
+func rowsOfRules(obs *reconcile.Observations) (rows map[string]ruleRow, err error) {
+	rows = make(map[string]ruleRow, len(obs.Rules))
+	for name, groups := range byRow(&obs.Seen) {
+		if len(*groups) > 0 {
+			if rows[name], err = rowOfRule(name, reconcile.RuleMemory{Groups: *groups}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for name, memory := range obs.Rules {
+		if rows[name], err = rowOfRule(name, memory); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
 func (r ruleRow) memory() (m reconcile.RuleMemory, err error) {
 	m.Members, m.Selectors = int(r.members), r.selectors
 	return m, errors.Join(json.Unmarshal([]byte(r.systems), &m.Systems), json.Unmarshal([]byte(r.groups), &m.Groups))

@@ -83,43 +83,30 @@ type Session struct {
 func (r *Reader) RunningSheet(ctx context.Context, facility int, day time.Time) ([]Session, error) {
 	form := url.Values{"plateformid": {strconv.Itoa(facility)}, "day": {day.Format(time.DateOnly)}}
 	return read(ctx, r, "getrunningsheet", form, func(text string) ([]Session, error) {
-		return parseRunningSheet(text, day, r.zone)
+		return rowsOf(text, func(t *table, row row) (Session, error) { return sessionOf(t, row, day, r.zone) },
+			"start time", "end time", "object", "user")
 	})
 }
 
-func parseRunningSheet(text string, day time.Time, zone *time.Location) ([]Session, error) {
-	if text == "" {
-		return nil, nil
-	}
-	t, err := parseTable(text, "start time", "end time", "object", "user")
+func sessionOf(t *table, row row, day time.Time, zone *time.Location) (s Session, err error) {
+	s.Location, s.System, s.User = t.get(row, "location"), t.get(row, "object"), t.get(row, "user")
+	s.Training, s.Assisted = t.get(row, "training"), t.get(row, "assisted")
+	start, err := clockOn(day, t.get(row, "start time"))
 	if err != nil {
-		return nil, err
+		return s, malformed(err.Error(), "line %d: the start is no time", row.line)
 	}
-	sessions := make([]Session, len(t.rows))
-	for i, row := range t.rows {
-		if row.problem != "" {
-			return nil, malformed("", "line %d: %s", row.line, row.problem)
-		}
-		s := &sessions[i]
-		s.Location, s.System, s.User = t.get(row, "location"), t.get(row, "object"), t.get(row, "user")
-		s.Training, s.Assisted = t.get(row, "training"), t.get(row, "assisted")
-		start, err := clockOn(day, t.get(row, "start time"))
-		if err != nil {
-			return nil, malformed(err.Error(), "line %d: the start is no time", row.line)
-		}
-		end, err := clockOn(day, t.get(row, "end time"))
-		if err != nil {
-			return nil, malformed(err.Error(), "line %d: the end is no time", row.line)
-		}
-		if !end.After(start) { // midnight; that others do so, too, is a guess
-			end = end.AddDate(0, 0, 1)
-		}
-		s.Start, s.End = wallIn(start, zone), wallIn(end, zone)
-		if s.End.Before(s.Start) { // it ends within the hour that summer time leaves out
-			s.End = s.Start
-		}
+	end, err := clockOn(day, t.get(row, "end time"))
+	if err != nil {
+		return s, malformed(err.Error(), "line %d: the end is no time", row.line)
 	}
-	return sessions, nil
+	if !end.After(start) { // midnight; that others do so, too, is a guess
+		end = end.AddDate(0, 0, 1)
+	}
+	s.Start, s.End = wallIn(start, zone), wallIn(end, zone)
+	if s.End.Before(s.Start) { // it ends within the hour that summer time leaves out
+		s.End = s.Start
+	}
+	return s, nil
 }
 
 // clockOn puts HH:MM (or HH:MM:SS, or 24:00) on a day, in UTC: clocks are compared before a zone, in which hours may be missing, counts.

@@ -36,39 +36,32 @@ func (r *Reader) GroupUsers(ctx context.Context, unitlogin string, active Active
 
 // Group reads one group; false if PPMS has none of that name.
 func (r *Reader) Group(ctx context.Context, unitlogin string) (Group, bool, error) {
-	group, err := read(ctx, r, "getgroup", url.Values{"unitlogin": {unitlogin}}, func(text string) (*Group, error) {
-		if text == "" {
-			return nil, nil
-		}
+	return readOne(ctx, r, "getgroup", url.Values{"unitlogin": {unitlogin}}, func(text string) (Group, error) {
 		return parseGroup(text, unitlogin)
 	})
-	if err != nil || group == nil {
-		return Group{}, false, err
-	}
-	return *group, true, nil
 }
 
 // parseGroup reads a getgroup answer, which must be about the one asked for.
-func parseGroup(text, unitlogin string) (*Group, error) {
+func parseGroup(text, unitlogin string) (group Group, err error) {
 	t, err := parseTable(text, "unitlogin", "active")
 	if err != nil {
-		return nil, err
+		return group, err
 	}
 	row, err := t.only()
 	if err != nil {
-		return nil, err
+		return group, err
 	}
 	get := func(column string) string { return t.get(row, column) }
-	group := &Group{
+	group = Group{
 		Login: get("unitlogin"), Name: get("unitname"), HeadName: get("headname"), HeadEmail: get("heademail"),
 		Bcode: get("unitbcode"), Department: get("department"), Institution: get("institution"), Address: get("address"),
 		Affiliation: get("affiliation"), AdminName: get("admname"), AdminEmail: get("admemail"), Created: get("creationdate"),
 	}
 	if reconcile.KeyOf(group.Login) != reconcile.KeyOf(unitlogin) {
-		return nil, malformed(group.Login, "asked for the group %q, PPMS answered about another", unitlogin)
+		return group, malformed(group.Login, "asked for the group %q, PPMS answered about another", unitlogin)
 	}
 	if group.Active, err = t.truth(row, "active"); err != nil {
-		return nil, err
+		return group, err
 	}
 	group.External, err = t.flag(row, "ext")
 	return group, err

@@ -23,32 +23,27 @@ type Project struct {
 // Projects lists all projects.
 func (r *Reader) Projects(ctx context.Context) ([]Project, error) {
 	return read(ctx, r, "getprojects", nil, func(text string) ([]Project, error) {
-		if text == "" {
-			return nil, nil
-		}
-		t, err := parseTable(text, "core facility ref.", "project name", "phase", "active", "project ref.")
-		if err != nil {
-			return nil, err
-		}
-		return rowsOf(t, func(row row) (p Project, err error) {
-			get := func(column string) string { return t.get(row, column) }
-			p = Project{
-				Name: get("project name"), Bcode: get("bcode"), Affiliation: get("affiliation"), Type: get("project type"),
-				Group: get("project group"), Description: get("descr"),
-			}
-			if p.Facility, err = t.number(row, "core facility ref."); err != nil {
-				return p, err
-			}
-			if p.Ref, err = t.number(row, "project ref."); err != nil {
-				return p, err
-			}
-			if p.Phase, err = t.number(row, "phase"); err != nil {
-				return p, err
-			}
-			p.Active, err = t.truth(row, "active")
-			return p, err
-		})
+		return rowsOf(text, projectOf, "core facility ref.", "project name", "phase", "active", "project ref.")
 	})
+}
+
+func projectOf(t *table, row row) (p Project, err error) {
+	get := func(column string) string { return t.get(row, column) }
+	p = Project{
+		Name: get("project name"), Bcode: get("bcode"), Affiliation: get("affiliation"), Type: get("project type"),
+		Group: get("project group"), Description: get("descr"),
+	}
+	if p.Facility, err = t.number(row, "core facility ref."); err != nil {
+		return p, err
+	}
+	if p.Ref, err = t.number(row, "project ref."); err != nil {
+		return p, err
+	}
+	if p.Phase, err = t.number(row, "phase"); err != nil {
+		return p, err
+	}
+	p.Active, err = t.truth(row, "active")
+	return p, err
 }
 
 // ProjectUsers lists the logins of a project's users; empty also if there is no such project.
@@ -84,19 +79,12 @@ type Bcode struct {
 // Bcodes lists all account numbers.
 func (r *Reader) Bcodes(ctx context.Context) ([]Bcode, error) {
 	return read(ctx, r, "getbcodes", nil, func(text string) ([]Bcode, error) {
-		if text == "" {
-			return nil, nil
-		}
-		t, err := parseTable(text, "bcode", "charges")
-		if err != nil {
-			return nil, err
-		}
-		return rowsOf(t, func(row row) (b Bcode, err error) {
+		return rowsOf(text, func(t *table, row row) (b Bcode, err error) {
 			get := func(column string) string { return t.get(row, column) }
 			b = Bcode{Bcode: get("bcode"), User: get("user"), Group: get("group"), Project: get("project"), Subsidy: get("subsidy")}
 			b.Charges, err = t.decimal(row, "charges")
 			return b, err
-		})
+		}, "bcode", "charges")
 	})
 }
 
@@ -112,15 +100,11 @@ func (r *Reader) Services(ctx context.Context, facility int) (Table, error) {
 		if text == "" {
 			return Table{}, nil
 		}
-		t, err := parseTable(text)
-		if err != nil {
-			return Table{}, err
-		}
-		columns, _, _ := record(text) // parseTable has read it
-		if len(columns) < 2 {
+		columns, _, ok := record(text)
+		if ok && len(columns) < 2 {
 			return Table{}, malformed(text, "the answer has no header")
 		}
-		rows, err := rowsOf(t, func(row row) ([]string, error) {
+		rows, err := rowsOf(text, func(_ *table, row row) ([]string, error) {
 			values := make([]string, len(columns))
 			for i := range columns {
 				if i < len(row.fields) {

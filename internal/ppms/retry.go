@@ -44,6 +44,19 @@ func read[T any](ctx context.Context, r *Reader, action string, form url.Values,
 	return result, &stopped
 }
 
+// readOne reads about one thing; false if PPMS has none, of which it says nothing.
+func readOne[T any](
+	ctx context.Context, r *Reader, action string, form url.Values, parse func(text string) (T, error),
+) (value T, found bool, err error) {
+	value, err = read(ctx, r, action, form, func(text string) (none T, err error) {
+		if found = text != ""; !found {
+			return none, nil
+		}
+		return parse(text)
+	})
+	return value, found && err == nil, err
+}
+
 func newBackOff(first time.Duration) backoff.BackOff {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.Multiplier, b.MaxInterval = first, 2, 10*first

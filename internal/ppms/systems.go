@@ -58,8 +58,8 @@ func parseSystems(text string, skipped func(error)) ([]System, error) {
 }
 
 func systemOf(t *table, row row) (s System, err error) {
-	if row.problem != "" {
-		return s, malformed("", "line %d: %s", row.line, row.problem)
+	if err = row.check(); err != nil {
+		return s, err
 	}
 	if s.ID, err = t.number(row, "system id"); err != nil {
 		return s, err

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // table is a CSV answer with a header. What encoding/csv refuses or, told to be lazy, misreads occurs in PPMS: blanks around
@@ -88,10 +89,37 @@ func (t *table) only() (row, error) {
 	if len(t.rows) != 1 {
 		return row{}, malformed("", "the answer has %d rows instead of one", len(t.rows))
 	}
-	if r := t.rows[0]; r.problem != "" {
-		return row{}, malformed("", "line %d: %s", r.line, r.problem)
+	return t.rows[0], t.rows[0].check()
+}
+
+// rowsOf reads a table and turns every row into something; an empty answer has none. A row that cannot be used is an error: what is left
+// out of an answer for people looks as if it did not exist.
+func rowsOf[T any](text string, one func(t *table, row row) (T, error), needed ...string) ([]T, error) {
+	if text == "" {
+		return nil, nil
 	}
-	return t.rows[0], nil
+	t, err := parseTable(text, needed...)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]T, len(t.rows))
+	for i, row := range t.rows {
+		if err := row.check(); err != nil {
+			return nil, err
+		}
+		if all[i], err = one(t, row); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// check says why the row cannot be used, if so.
+func (r row) check() error {
+	if r.problem == "" {
+		return nil
+	}
+	return malformed("", "line %d: %s", r.line, r.problem)
 }
 
 // get is a value by its column's name; "" if the answer has no such column.
@@ -129,6 +157,36 @@ func (t *table) flag(r row, column string) (bool, error) {
 		return false, nil
 	}
 	return t.truth(r, column)
+}
+
+// decimal is a value that must be a decimal number, or empty.
+func (t *table) decimal(r row, column string) (Decimal, error) {
+	d, err := ParseDecimal(t.get(r, column))
+	if err != nil {
+		return d, malformed(t.get(r, column), "line %d: %s is no number", r.line, column)
+	}
+	return d, nil
+}
+
+// day is a value that must be a date, "n/a" or empty, the last two of which are the zero time. 2019/06/02 was seen.
+func (t *table) day(r row, column string, zone *time.Location) (time.Time, error) {
+	text := known(t.get(r, column))
+	if text == "" {
+		return time.Time{}, nil
+	}
+	day, err := time.Parse(time.DateOnly, strings.ReplaceAll(text, "/", "-"))
+	if err != nil {
+		return day, malformed(text, "line %d: %s is no date", r.line, column)
+	}
+	return wallIn(day, zone), nil // not every day begins at midnight
+}
+
+// known is a value, or "" where PPMS says that there is none.
+func known(value string) string {
+	if strings.EqualFold(value, "n/a") {
+		return ""
+	}
+	return value
 }
 
 // record reads the values of one row and returns what follows it.

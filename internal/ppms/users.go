@@ -69,25 +69,13 @@ func (r *Reader) Admins(ctx context.Context) ([]string, error) {
 
 // User reads one user; false if PPMS has none of that login.
 func (r *Reader) User(ctx context.Context, login string) (User, bool, error) {
-	user, err := read(ctx, r, "getuser", url.Values{"login": {login}}, func(text string) (*User, error) {
-		if text == "" {
-			return nil, nil
-		}
-		return parseUser(text, login)
-	})
-	if err != nil || user == nil {
-		return User{}, false, err
-	}
-	return *user, true, nil
+	return readOne(ctx, r, "getuser", url.Values{"login": {login}}, func(text string) (User, error) { return parseUser(text, login) })
 }
 
 // UserID is the number that PPMS has for a user; false if PPMS has none of that login. Only JSON is known to have it.
 func (r *Reader) UserID(ctx context.Context, login string) (int, bool, error) {
 	form := url.Values{"login": {login}, "format": {"json"}, "withuserid": {"true"}}
-	id, err := read(ctx, r, "getuser", form, func(text string) (int, error) {
-		if text == "" {
-			return 0, nil
-		}
+	return readOne(ctx, r, "getuser", form, func(text string) (int, error) {
 		var user struct {
 			Login  string      `json:"login"`
 			UserID json.Number `json:"userid"`
@@ -104,7 +92,6 @@ func (r *Reader) UserID(ctx context.Context, login string) (int, bool, error) {
 		}
 		return id, nil
 	})
-	return id, id != 0, err
 }
 
 // Records reads many users, some at a time, and calls progress (which may be nil) after each. The users are in the order of
@@ -135,31 +122,31 @@ func (r *Reader) Records(ctx context.Context, logins []string, progress func(don
 
 // parseUser reads a getuser answer. It must be about the one asked for: what PPMS does with a login that it takes for another
 // is not known, and a write would then hit a stranger.
-func parseUser(text, login string) (*User, error) {
+func parseUser(text, login string) (user User, err error) {
 	needed := []string{"login", "active"}
 	for f := range reconcile.Field(reconcile.NumFields) {
 		needed = append(needed, f.String())
 	}
 	t, err := parseTable(text, needed...)
 	if err != nil {
-		return nil, err
+		return user, err
 	}
 	row, err := t.only()
 	if err != nil {
-		return nil, err
+		return user, err
 	}
-	user := &User{Account: reconcile.Account{Login: t.get(row, "login")}}
+	user.Login = t.get(row, "login")
 	if reconcile.KeyOf(user.Login) != reconcile.KeyOf(login) {
-		return nil, malformed(user.Login, "asked for the user %q, PPMS answered about another", login)
+		return user, malformed(user.Login, "asked for the user %q, PPMS answered about another", login)
 	}
 	for f := range reconcile.Field(reconcile.NumFields) {
 		user.Fields[f] = t.get(row, f.String())
 	}
 	if user.Active, err = t.truth(row, "active"); err != nil {
-		return nil, err
+		return user, err
 	}
 	if user.MustChangePassword, err = t.flag(row, "mustchpwd"); err != nil {
-		return nil, err
+		return user, err
 	}
 	user.MustChangeBcode, err = t.flag(row, "mustchbcode")
 	return user, err

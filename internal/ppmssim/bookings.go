@@ -145,7 +145,3 @@ func getUserExp(q *request) answer {
 	}
 	return table([]string{"login", "id", "booked_hours", "used_hours", "last_res", "last_train"}, rows...)
 }
-
-func bare(name, text string) cell { return cell{name, text, true} }
-
-func number(name string, n int) cell { return bare(name, strconv.Itoa(n)) }

@@ -1,7 +1,5 @@
 package ppmssim
 
-import "strings"
-
 // unitCells is a group in the order of getgroup's columns.
 func unitCells(u Unit) []cell {
 	return []cell{
@@ -53,8 +51,8 @@ func updGroup(q *request) answer { return q.writeGroup("OK updgroup") }
 
 func (q *request) writeGroup(done string) answer {
 	login := q.value("unitlogin")
-	if strings.TrimSpace(login) == "" {
-		return refuse("missing mandatory parameter unitlogin") // the words are a choice, and so are those of success
+	if no, lacks := q.lacks("unitlogin"); lacks {
+		return no
 	}
 	u, ok := q.state.unit(login)
 	if !ok {
@@ -74,5 +72,5 @@ func (q *request) writeGroup(done string) answer {
 		q.setFlag(&u.Active, "active")
 	}
 	q.putUnit(u)
-	return word(done)
+	return word(done) // these words are a choice
 }

@@ -67,21 +67,15 @@ func getOrderLines(q *request) answer {
 
 // createOrder places an order of one line. "completed" counts only with accepted=true.
 func createOrder(q *request) answer {
-	var lacking []string
-	for _, param := range []string{"serviceid", "login", "quantity"} {
-		if strings.TrimSpace(q.value(param)) == "" {
-			lacking = append(lacking, param)
-		}
-	}
-	if lacking != nil {
-		return refuse("missing mandatory parameter " + strings.Join(lacking, ", ")) // these words, and all below, are a choice
+	if no, lacks := q.lacks("serviceid", "login", "quantity"); lacks {
+		return no
 	}
 	id, _ := q.number("serviceid")
 	service := slices.IndexFunc(q.state.services, func(s Service) bool { return s.ID == id })
 	user, known := q.state.user(q.value("login"))
 	switch {
 	case service < 0:
-		return refuse("invalid serviceid")
+		return refuse("invalid serviceid") // these words, and all below, are a choice
 	case !known:
 		return refuse("invalid user " + q.wire.escaped(q.value("login")))
 	case !regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString(q.value("quantity")):

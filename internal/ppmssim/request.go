@@ -3,6 +3,7 @@ package ppmssim
 import (
 	"html"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,12 @@ func (q *request) value(param string) string {
 		return html.UnescapeString(v)
 	}
 	return v
+}
+
+// lacks says which parameters are missing or blank; the words are a choice.
+func (q *request) lacks(mandatory ...string) (no answer, lacks bool) {
+	missing := slices.DeleteFunc(mandatory, func(param string) bool { return strings.TrimSpace(q.value(param)) != "" })
+	return refuse("missing mandatory parameter " + strings.Join(missing, ", ")), len(missing) > 0
 }
 
 // flag reads the tri-state parameters: true, false, or absent. Clients write true and True.

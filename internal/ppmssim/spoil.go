@@ -2,6 +2,7 @@ package ppmssim
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -88,10 +89,7 @@ func (f *Fault) spoilLines(a *answer) {
 	case f.Kind == FaultCutLine && f.Arg == "":
 		a.lines = a.lines[:len(a.lines)/2]
 	case f.Kind == FaultCutLine:
-		n := 0
-		for _, r := range f.Arg { // digits, as check found
-			n = 10*n + int(r-'0')
-		}
+		n, _ := strconv.Atoi(f.Arg) // as check found
 		a.lines = a.lines[:max(0, len(a.lines)-n)]
 	}
 }

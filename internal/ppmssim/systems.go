@@ -15,20 +15,12 @@ const builtin = "admin"
 // systemCells is a system in the order of getsystems' columns: numbers bare, texts quoted, booleans with a capital.
 func systemCells(s System) []cell {
 	return []cell{
-		{"Core facility ref", strconv.Itoa(s.Facility), true},
-		{"System id", cmp.Or(s.RawID, strconv.Itoa(s.ID)), true},
+		number("Core facility ref", s.Facility), bare("System id", cmp.Or(s.RawID, strconv.Itoa(s.ID))),
 		textCell("Type", s.Type), textCell("Name", s.Name), textCell("Localisation", s.Localisation),
 		capital("Active", s.Active), capital("Schedules", s.Schedules), capital("Stats", s.Stats),
 		capital("Bookable", s.Bookable), capital("Autonomy Required", s.AutonomyRequired),
 		capital("Autonomy Required After Hours", s.AutonomyRequiredAfterHours),
 	}
-}
-
-func capital(name string, b bool) cell {
-	if b {
-		return cell{name, "True", true}
-	}
-	return cell{name, "False", true}
 }
 
 // getSystems lists all systems, the inactive ones too; with an id above 0 only that one. The shape of its JSON is a choice.

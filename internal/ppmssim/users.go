@@ -1,7 +1,6 @@
 package ppmssim
 
 import (
-	"strconv"
 	"strings"
 )
 
@@ -45,7 +44,7 @@ func getUser(q *request) answer {
 		return table(columns(row), row)
 	}
 	if with, _ := q.flag("withuserid"); with {
-		row = append(row, cell{"userid", strconv.Itoa(u.UserID), true})
+		row = append(row, number("userid", u.UserID))
 	}
 	return answer{json: object(row)}
 }
@@ -62,14 +61,8 @@ func getAdmins(q *request) answer {
 
 // newUser creates an active account without rights, or updates the one that has the login. It takes no "active".
 func newUser(q *request) answer {
-	var lacking []string
-	for _, param := range []string{"login", "lname", "fname", "email", "unitlogin"} {
-		if strings.TrimSpace(q.value(param)) == "" {
-			lacking = append(lacking, param)
-		}
-	}
-	if lacking != nil {
-		return refuse("missing mandatory parameter " + strings.Join(lacking, ", ")) // the words are a choice
+	if no, lacks := q.lacks("login", "lname", "fname", "email", "unitlogin"); lacks {
+		return no
 	}
 	u, ok := q.state.user(q.value("login"))
 	if !ok {
@@ -81,8 +74,8 @@ func newUser(q *request) answer {
 
 // updUser changes what it is given, or creates the account: a ghost with whatever came along.
 func updUser(q *request) answer {
-	if strings.TrimSpace(q.value("login")) == "" {
-		return refuse("missing mandatory parameter login") // the words are a choice
+	if no, lacks := q.lacks("login"); lacks {
+		return no
 	}
 	u, ok := q.state.user(q.value("login"))
 	if !ok {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"html"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -43,11 +44,18 @@ type cell struct {
 
 func textCell(name, text string) cell { return cell{name: name, text: text} }
 
-func boolCell(name string, b bool) cell {
+func bare(name, text string) cell { return cell{name, text, true} }
+
+func number(name string, n int) cell { return bare(name, strconv.Itoa(n)) }
+
+func boolCell(name string, b bool) cell { return bare(name, strconv.FormatBool(b)) }
+
+// capital is a boolean as getsystems and the toolbox's lists spell it.
+func capital(name string, b bool) cell {
 	if b {
-		return cell{name, "true", true}
+		return bare(name, "True")
 	}
-	return cell{name, "false", true}
+	return bare(name, "False")
 }
 
 // table is an answer in CSV: one line that names the columns, then the records.

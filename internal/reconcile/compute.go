@@ -107,7 +107,7 @@ func newComparison(in *Input) *comparison {
 		c.admins[KeyOf(login)] = in.Now
 	}
 	for f := range Field(NumFields) {
-		if lost := c.Directory.Fields[f].lost(c.Memory.Rules[madeOfGroups(f)]); lost != "" {
+		if lost := c.Directory.Fields[f].lost(c.Memory.Seen.Fields[f]); lost != "" {
 			c.unseen[f] = true
 			c.issue(RuleSuspended, "", "%s is left alone: %s", f, lost)
 		}

@@ -17,7 +17,7 @@ func (c *comparison) decideLeavers() {
 		return
 	}
 	c.carryDeactivations()
-	before := c.Memory.Rules[disabling]
+	before := c.Memory.Seen.Disabling
 	c.hidden = cmp.Or(c.Directory.Disabling.lost(before), c.Directory.Disabling.gone(before))
 	present := make(map[string]*subject, len(c.subjects))
 	for i := range c.subjects {
@@ -40,22 +40,21 @@ func (c *comparison) decideLeavers() {
 
 // decidePresent follows somebody whom the read returned.
 func (c *comparison) decidePresent(link *Link, s *subject) {
-	if s.held {
-		// Nothing is decided about somebody who is held, but what was known of them stays known.
-		if cause, ok := c.Memory.Leavers[link.ID]; ok && s.State != Enabled {
-			c.leavers[link.ID] = cause
-		}
-		return
-	}
-	switch s.State {
-	case Enabled:
+	switch {
+	case s.held && s.State == Enabled:
+	case s.held || s.State == Doubtful:
+		c.keepCause(link)
+	case s.State == Enabled:
 		c.forgetOverruled(KeyOf(link.Login))
-	case Doubtful:
-		if cause, ok := c.Memory.Leavers[link.ID]; ok {
-			c.leavers[link.ID] = cause
-		}
-	case Disabled, Expired, Missing:
+	default:
 		c.leave(link, s.State, "", c.shownEnabled(link, s))
+	}
+}
+
+// keepCause is for somebody of whom nothing can be decided in this read: what was known of them stays known.
+func (c *comparison) keepCause(link *Link) {
+	if cause, ok := c.Memory.Leavers[link.ID]; ok {
+		c.leavers[link.ID] = cause
 	}
 }
 
@@ -88,9 +87,7 @@ func (c *comparison) decideMissing(link *Link) {
 	}
 	where, known := c.Directory.Lookups[link.ID]
 	if !known || where.Err != "" {
-		if cause, ok := c.Memory.Leavers[link.ID]; ok {
-			c.leavers[link.ID] = cause
-		}
+		c.keepCause(link)
 		return
 	}
 	detail := "no longer in the directory"
@@ -118,8 +115,8 @@ func (c *comparison) leave(link *Link, state State, detail, shown string) {
 	if ours, ok := c.deactivated[key]; ok {
 		ours.Overruled = true
 		c.deactivated[key] = ours
-		c.issue(ReactivatedByStaff, login, "%s in the directory; we deactivated the account on %s and somebody activated it again: left so; deactivate it in PPMS if that was no intent",
-			state, day(ours.At))
+		c.issue(ReactivatedByStaff, login, "%s in the directory; we deactivated the account on %s and somebody activated it again: left so; "+
+			"deactivate it in PPMS if that was no intent", state, day(ours.At))
 		return
 	}
 	if !c.Settings.Leavers.due(cause, c.Now) {
@@ -163,9 +160,7 @@ func (c *comparison) carryDeactivations() {
 
 // forgetOverruled ends the memory of a deactivation once the person is back and the account active.
 func (c *comparison) forgetOverruled(key Key) {
-	if login, ok := c.moved[key]; ok {
-		key = KeyOf(login)
-	}
+	key = c.after(key)
 	if account, ok := c.accounts[key]; ok && c.PPMS.Accounts[account].Active {
 		delete(c.deactivated, key)
 	}

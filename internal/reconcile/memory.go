@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,24 +15,23 @@ type Memory struct {
 	Deactivated map[Key]Deactivation  // accounts that we deactivated
 	Admins      map[Key]time.Time     // when getadmins last named them
 	Rules       map[string]RuleMemory // by rule name
-	Baseline    Baseline              // of the last accepted read; its At is zero before the first
-	Spent       []Spent               // what was written within the last 24 h without approval
-	Approved    map[string]time.Time  // approved changes by ApprovalOf, with the end of the approval
-	Holds       []Hold                // fields, rights and people that are to be left alone
-	Stuck       []Stuck               // what PPMS says it did and did not do
+	Seen        Seen
+	Baseline    Baseline             // of the last accepted read; its At is zero before the first
+	Spent       []Spent              // what was written within the last 24 h without approval
+	Approved    map[string]time.Time // approved changes by ApprovalOf, with the end of the approval
+	Holds       []Hold               // fields, rights and people that are to be left alone
+	Stuck       []Stuck              // what PPMS says it did and did not do
 }
 
-// Groups lists all groups that gave people to a rule at the last accepted read.
+// Groups lists all groups that gave people to a rule, or decided something by an expression, at the last accepted read.
 func (m *Memory) Groups() []string {
-	groups := map[string]bool{}
+	all := append(slices.Concat(m.Seen.Fields[:]...), m.Seen.Disabling...)
 	for _, r := range m.Rules {
-		for _, dn := range r.Groups {
-			if !strings.HasPrefix(dn, AttributeMark) && !strings.HasPrefix(dn, ListMark) {
-				groups[dn] = true
-			}
-		}
+		all = append(all, r.Groups...)
 	}
-	return slices.Sorted(maps.Keys(groups))
+	all = slices.DeleteFunc(all, func(dn string) bool { return strings.HasPrefix(dn, AttributeMark) || strings.HasPrefix(dn, ListMark) })
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Link ties an account to an entry of the directory: the account is managed.
@@ -102,6 +100,12 @@ type RuleMemory struct {
 	Groups    []string // DNs of the groups, nested ones included, that listed somebody
 }
 
+// Seen is what expressions looked at that somebody had, at the last accepted read; as RuleRead.Groups.
+type Seen struct {
+	Fields    [NumFields][]string // to make a field
+	Disabling []string            // to decide who is disabled
+}
+
 // Baseline is the last accepted read.
 type Baseline struct {
 	At     time.Time
@@ -136,6 +140,7 @@ type Observations struct {
 	Deactivated map[Key]Deactivation
 	Admins      map[Key]time.Time
 	Rules       map[string]RuleMemory
+	Seen        Seen
 	Stuck       []Stuck     // the whole list, replacing the old
 	Moved       map[Key]Key // accounts that PPMS renamed: holds follow them
 	// Baseline is set only if the read was accepted: neither shrink nor min_people tripped.

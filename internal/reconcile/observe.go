@@ -41,7 +41,10 @@ func (c *comparison) linkedAccounts() map[Key]bool {
 func (c *comparison) observations() Observations {
 	m := &c.Memory
 	if c.frozen {
-		return Observations{Linked: c.goneLinks(), Leavers: m.Leavers, Grants: m.Grants, Deactivated: m.Deactivated, Admins: c.admins, Rules: m.Rules, Stuck: m.Stuck}
+		return Observations{
+			Linked: c.goneLinks(), Leavers: m.Leavers, Grants: m.Grants, Deactivated: m.Deactivated, Admins: c.admins, Rules: m.Rules, Seen: m.Seen,
+			Stuck: m.Stuck,
+		}
 	}
 	moved := map[Key]Key{}
 	for key := range c.moved {
@@ -49,7 +52,7 @@ func (c *comparison) observations() Observations {
 	}
 	return Observations{
 		Moved: moved, Stuck: c.stuck, Linked: c.linksToKeep(), Leavers: c.leavers, Grants: c.grants, Deactivated: c.deactivated, Admins: c.admins,
-		Rules:    c.ruleMemory(),
+		Rules: c.ruleMemory(), Seen: c.seen(),
 		Baseline: &Baseline{At: c.Now, People: len(c.Directory.People), Groups: c.Directory.Groups, Scope: c.Settings.Scope},
 	}
 }

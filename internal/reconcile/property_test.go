@@ -135,7 +135,7 @@ func settle(w *world, plan Plan, obs Observations) {
 		w.Memory.Links = append(w.Memory.Links, link)
 	}
 	w.Memory.Leavers, w.Memory.Grants, w.Memory.Deactivated = obs.Leavers, obs.Grants, obs.Deactivated
-	w.Memory.Admins, w.Memory.Rules = obs.Admins, obs.Rules
+	w.Memory.Admins, w.Memory.Rules, w.Memory.Seen = obs.Admins, obs.Rules, obs.Seen
 	if obs.Baseline != nil {
 		w.Memory.Baseline = *obs.Baseline
 	}

@@ -30,7 +30,7 @@ func RestsOn(in Input, plan *Plan, seen *Observations) []string {
 			taken[KeyOf(issue.Login)] = true
 		}
 	}
-	addresses, names := in.addressesOf(taken), in.namesOf(plan.Changes)
+	addresses, names := in.addressesOf(taken, seen.Linked), in.namesOf(plan.Changes)
 	var logins []string
 	for i := range in.PPMS.Accounts {
 		a := &in.PPMS.Accounts[i]
@@ -60,15 +60,21 @@ func (in *Input) namesOf(changes []Change) map[string]bool {
 	return names
 }
 
-// addressesOf are the e-mail addresses that the directory has of these people.
-func (in *Input) addressesOf(people map[Key]bool) map[string]bool {
-	if len(people) == 0 {
+// addressesOf are the e-mail addresses that the directory has of the people of these accounts, or of these logins where there is none.
+func (in *Input) addressesOf(accounts map[Key]bool, fresh []Link) map[string]bool {
+	if len(accounts) == 0 {
 		return nil
+	}
+	linked := map[string]bool{} // by stable id: the entry may have another login
+	for _, links := range [][]Link{in.Memory.Links, fresh} {
+		for i := range links {
+			linked[links[i].ID] = linked[links[i].ID] || accounts[KeyOf(links[i].Login)]
+		}
 	}
 	addresses := map[string]bool{}
 	for i := range in.Directory.People {
 		p := &in.Directory.People[i]
-		if !people[KeyOf(p.Login)] {
+		if !accounts[KeyOf(p.Login)] && !linked[p.ID] {
 			continue
 		}
 		for _, email := range p.Fields[Email] {

@@ -10,6 +10,7 @@ import (
 // ruleState is a rule with what this read makes of it.
 type ruleState struct {
 	*Rule
+	read      *RuleRead
 	members   int
 	suspended string // why it neither gives nor takes
 	systems   []int32
@@ -60,22 +61,20 @@ func (c *comparison) resolveRules(g *grid) {
 	}
 	c.rules = make([]ruleState, len(c.Settings.Rules))
 	for i := range c.Settings.Rules {
-		r := ruleState{Rule: &c.Settings.Rules[i], members: members[i]}
+		r := ruleState{Rule: &c.Settings.Rules[i], read: &RuleRead{}, members: members[i]}
 		if i < len(c.Directory.Rules) {
-			r.suspended = c.Directory.Rules[i].Suspect
+			r.read = &c.Directory.Rules[i]
 		}
-		before, known := c.Memory.Rules[r.Name]
+		before := c.Memory.Rules[r.Name]
+		r.suspended = r.read.Suspect
 		if r.suspended == "" && members[i] == 0 && before.Members > 0 {
 			r.suspended = fmt.Sprintf("it has no members, though it had %d; give it one again, or take it out of the configuration", before.Members)
 		}
+		r.suspended = cmp.Or(r.suspended, r.read.lost(before.Groups))
+		r.another = r.read.replaced(before.Groups)
 		c.resolveSystems(g, &r)
-		if known && before.Selectors == r.spelling {
+		if before.Selectors == r.spelling {
 			r.seen = union(r.seen, before.Systems)
-		}
-		if i < len(c.Directory.Rules) {
-			read := &c.Directory.Rules[i]
-			r.suspended = cmp.Or(r.suspended, read.lost(before))
-			r.another = read.replaced(before)
 		}
 		if r.suspended != "" {
 			c.issue(RuleSuspended, "", "rule %s gives and takes nothing: %s", r.Name, r.suspended)
@@ -90,21 +89,18 @@ func (c *comparison) resolveRules(g *grid) {
 }
 
 // replaced says whether the rule's group is another than before, or one of all groups is gone.
-func (r *RuleRead) replaced(before RuleMemory) bool {
-	return r.gone(before) != "" || r.Root != "" && len(before.Groups) > 0 && !slices.Contains(before.Groups, r.Root)
+func (r *RuleRead) replaced(before []string) bool {
+	return r.gone(before) != "" || r.Root != "" && len(before) > 0 && !slices.Contains(before, r.Root)
 }
 
 // gone finds a group that had somebody before and is not there, or has nobody, where any group may count. It may have been hidden, or
 // nobody needs it any more: the reader cannot tell, and since nothing names it, nobody can be asked to correct the name.
-func (r *RuleRead) gone(before RuleMemory) string {
+func (r *RuleRead) gone(before []string) string {
 	if !r.Any {
 		return ""
 	}
-	now := make(map[string]bool, len(r.Groups))
-	for _, dn := range r.Groups {
-		now[dn] = true
-	}
-	for _, dn := range before.Groups {
+	now := setOf(r.Groups)
+	for _, dn := range before {
 		if !now[dn] && !strings.HasPrefix(dn, AttributeMark) {
 			return "the group " + strings.TrimPrefix(dn, ListMark) + " is gone, or lists nobody any more; let the reader see it, if it is there"
 		}
@@ -114,9 +110,10 @@ func (r *RuleRead) gone(before RuleMemory) string {
 
 // lost finds a group that gave people to the rule and is still named, as a member or by a condition, but was not read this time, or
 // lists nobody any more: the reader may have lost the right to see it.
-func (r *RuleRead) lost(before RuleMemory) string {
+func (r *RuleRead) lost(before []string) string {
+	had := setOf(before)
 	for _, dn := range r.Empty {
-		if !slices.Contains(before.Groups, dn) {
+		if !had[dn] {
 			continue
 		}
 		if name, ok := strings.CutPrefix(dn, AttributeMark); ok {
@@ -128,11 +125,19 @@ func (r *RuleRead) lost(before RuleMemory) string {
 		return "the group " + dn + " lists nobody any more; let the reader see its members, or remove it from what names it"
 	}
 	for _, dn := range r.Unread {
-		if slices.Contains(before.Groups, dn) {
+		if had[dn] {
 			return "the nested group " + dn + " is still a member, but was not read this time; let the reader see it, or remove it from the group"
 		}
 	}
 	return ""
+}
+
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
 }
 
 // resolveSystems fills in the systems that the rule's selectors match.
@@ -236,38 +241,29 @@ func (c *comparison) reportUnmatchedSystems(g *grid) {
 			if exists {
 				name = "(" + g.systems[dense].Name + ") was changed in PPMS"
 			}
-			c.issue(SystemUnmatched, "", "rule %s: system %d %s and no longer fits; the %d rights that we gave on it stay: correct the rule, or take them back in PPMS", r.Name, id, name, rights[id])
+			c.issue(SystemUnmatched, "", "rule %s: system %d %s and no longer fits; the %d rights that we gave on it stay: correct the rule, "+
+				"or take them back in PPMS", r.Name, id, name, rights[id])
 		}
 	}
 }
 
-// disabling is under which name the memory of rules has the groups that decide who is disabled, and madeOfGroups those of a field. No
-// rule has these.
-const disabling = ""
-
-func madeOfGroups(f Field) string { return "\t" + f.String() }
+func (c *comparison) seen() Seen {
+	s := Seen{Disabling: c.Directory.Disabling.Groups}
+	for f := range Field(NumFields) {
+		if s.Fields[f] = c.Directory.Fields[f].Groups; c.unseen[f] {
+			s.Fields[f] = c.Memory.Seen.Fields[f]
+		}
+	}
+	return s
+}
 
 func (c *comparison) ruleMemory() map[string]RuleMemory {
-	rules := make(map[string]RuleMemory, len(c.rules)+1)
-	if groups := c.Directory.Disabling.Groups; len(groups) > 0 {
-		rules[disabling] = RuleMemory{Groups: groups}
-	}
-	for f := range Field(NumFields) {
-		groups := c.Directory.Fields[f].Groups
-		if c.unseen[f] {
-			groups = c.Memory.Rules[madeOfGroups(f)].Groups
-		}
-		if len(groups) > 0 {
-			rules[madeOfGroups(f)] = RuleMemory{Groups: groups}
-		}
-	}
+	rules := make(map[string]RuleMemory, len(c.rules))
 	for i := range c.rules {
 		r := &c.rules[i]
-		next := RuleMemory{Members: r.members, Selectors: r.spelling, Systems: r.seen}
+		next := RuleMemory{Members: r.members, Selectors: r.spelling, Systems: r.seen, Groups: r.read.Groups}
 		if before := c.Memory.Rules[r.Name]; r.suspended != "" {
 			next.Members, next.Groups = max(next.Members, before.Members), before.Groups
-		} else if i < len(c.Directory.Rules) {
-			next.Groups = c.Directory.Rules[i].Groups
 		}
 		rules[r.Name] = next
 	}

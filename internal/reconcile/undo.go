@@ -37,7 +37,7 @@ func Undo(in UndoInput) Plan {
 	u := &undoing{comparison: c, run: in.Run, grid: c.readGrid(), units: c.indexUnits(), emails: c.indexEmails()}
 	for i := range in.Journal {
 		if done := &in.Journal[i]; done.Outcome == InDoubt || done.Outcome == "" {
-			u.leave(done, "it is in doubt; `ppms-syncd apply` settles it first")
+			u.notUndone(done, "it is in doubt; `ppms-syncd apply` settles it first")
 		} else if done.Outcome == Applied {
 			u.invert(done)
 		}
@@ -63,7 +63,7 @@ type undoing struct {
 	emails emailIndex
 }
 
-func (u *undoing) leave(done *Change, format string, args ...any) {
+func (u *undoing) notUndone(done *Change, format string, args ...any) {
 	u.issue(NotUndone, done.Login, "%s by run %d: %s", done.words(), u.run, fmt.Sprintf(format, args...))
 }
 
@@ -83,9 +83,9 @@ func (c *Change) words() string {
 }
 
 func (u *undoing) invert(done *Change) {
-	account, why := u.find(done)
+	account, why := u.target(done)
 	if why != "" {
-		u.leave(done, "%s", why)
+		u.notUndone(done, "%s", why)
 		return
 	}
 	a := &u.PPMS.Accounts[account]
@@ -99,8 +99,8 @@ func (u *undoing) invert(done *Change) {
 	}
 }
 
-// find gives the account that a change was about, which PPMS may have renamed since, or says why it is not written.
-func (u *undoing) find(done *Change) (account int32, why string) {
+// target gives the account that a change was about, which PPMS may have renamed since, or says why it is not written.
+func (u *undoing) target(done *Change) (account int32, why string) {
 	key := KeyOf(done.Login)
 	link := u.links[done.PersonID]
 	if link != nil {
@@ -132,8 +132,8 @@ func (u *undoing) find(done *Change) (account int32, why string) {
 	return account, why
 }
 
-// plan adds the inverse of a change to an account.
-func (u *undoing) plan(done *Change, a *Account, inverse Change) {
+// change adds the inverse of a change to an account.
+func (u *undoing) change(done *Change, a *Account, inverse Change) {
 	link := u.linkedTo[KeyOf(a.Login)]
 	inverse.Login, inverse.PersonID, inverse.DN = a.Login, link.ID, link.DN
 	inverse.Reason = fmt.Sprintf("undoes run %d: %s", u.run, done.words())
@@ -148,11 +148,11 @@ func (u *undoing) invertState(done *Change, a *Account) {
 	}
 	if !off {
 		if ours, ok := u.Memory.Deactivated[KeyOf(a.Login)]; !ok || ours.Overruled {
-			u.leave(done, "somebody else has activated and deactivated it since")
+			u.notUndone(done, "somebody else has activated and deactivated it since")
 			return
 		}
 	}
-	u.plan(done, a, Change{Kind: UpdateUser, Fields: activeFromTo(fmt.Sprint(off), fmt.Sprint(!off))})
+	u.change(done, a, Change{Kind: UpdateUser, Fields: activeFromTo(fmt.Sprint(off), fmt.Sprint(!off))})
 }
 
 // invertFields gives fields back what they had, each on its own.
@@ -168,11 +168,11 @@ func (u *undoing) invertFields(done *Change, account int32) {
 		have, to := a.Fields[f], *v.From
 		switch {
 		case !Same(f, have, v.To):
-			u.leave(done, "%s is %q by now, not %q", name, have, v.To)
+			u.notUndone(done, "%s is %q by now, not %q", name, have, v.To)
 		case !a.Active:
-			u.leave(done, "the account is inactive by now")
+			u.notUndone(done, "the account is inactive by now")
 		case to == "" && mandatory(f):
-			u.leave(done, "%s was empty, which PPMS would refuse", name)
+			u.notUndone(done, "%s was empty, which PPMS would refuse", name)
 		default:
 			if to != "" {
 				to, ok = u.acceptable(&subject{Person: &Person{}, account: account}, a.Login, f, to, u.units, u.emails)
@@ -183,7 +183,7 @@ func (u *undoing) invertFields(done *Change, account int32) {
 		}
 	}
 	if len(fields) > 0 {
-		u.plan(done, a, Change{Kind: UpdateUser, Fields: fields})
+		u.change(done, a, Change{Kind: UpdateUser, Fields: fields})
 	}
 }
 
@@ -192,7 +192,7 @@ func (u *undoing) invertFields(done *Change, account int32) {
 func (u *undoing) invertRight(done *Change, account int32) {
 	system, exists := u.grid.index[done.System]
 	if !exists || u.grid.levels[system] == nil {
-		u.leave(done, "PPMS has no such system any more")
+		u.notUndone(done, "PPMS has no such system any more")
 		return
 	}
 	left, _ := ParseLevel(done.To)
@@ -203,11 +203,11 @@ func (u *undoing) invertRight(done *Change, account int32) {
 	case before:
 	case left:
 		from := have.String()
-		u.plan(done, &u.PPMS.Accounts[account], Change{
+		u.change(done, &u.PPMS.Accounts[account], Change{
 			Kind: SetRight, System: done.System, SystemName: u.grid.systems[system].Name, From: &from, To: before.String(), Rule: done.Rule,
 		})
 	case None, Deactivated, Novice, Autonomous, Superuser:
-		u.leave(done, "it is %s by now", orNone(u.grid.levels[system][account].String()))
+		u.notUndone(done, "it is %s by now", orNone(u.grid.levels[system][account].String()))
 	}
 }
 
