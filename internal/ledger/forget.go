@@ -124,7 +124,7 @@ func readSubject(ctx context.Context, tx *sql.Tx, key reconcile.Key) (who subjec
 	names := []string{string(key)}
 	for _, r := range linked {
 		who.id = r.id
-		names = append(names, r.login, r.dn)
+		names = append(names, r.login, r.entry, r.dn) // who was linked by hand may have another login in the directory
 	}
 	// By id, too: the person may have had another login.
 	if who.entries, err = list(ctx, tx, scanEntry, selectEntries+` WHERE journal.key = ?1 OR ?2 <> '' AND change ->> 'id' = ?2`,

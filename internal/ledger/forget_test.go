@@ -94,6 +94,20 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// TestForgetAnotherLogin: who was linked by hand is named by the login of the entry, too.
+func TestForgetAnotherLogin(t *testing.T) {
+	l := rememberAnn(t)
+	link := linkTo("1", "Ann")
+	link.Key = "annenberg.a"
+	ok(t, l.Link(t.Context(), link, someone, t0))
+	run := begin(t, l, Apply)
+	ok(t, l.FinishRun(t.Context(), run, RunResult{Finished: t0, Result: Failed, Error: "two entries have the login annenberg.a"}))
+	ok(t, l.Forget(t.Context(), "ann", someone, t0))
+	if r, _, err := l.Run(t.Context(), run); err != nil || strings.Contains(r.Error, "annenberg") {
+		t.Errorf("%q, %v", r.Error, err)
+	}
+}
+
 func TestForgetIsRefused(t *testing.T) {
 	l := rememberAnn(t)
 	run := begin(t, l, Apply)
