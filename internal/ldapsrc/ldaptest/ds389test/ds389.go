@@ -83,7 +83,7 @@ func (s *Server) start(o Options) error {
 		s.tb.Fatal(err)
 	}
 	process.Run(s.tb, "/usr/sbin/ns-slapd", "ldif2db", "-D", s.path("config"), "-n", "userroot", "-i", s.path("data.ldif"))
-	return process.Start(s.tb, []string{address}, "/usr/sbin/ns-slapd", "-D", s.path("config"), "-i", s.path("run/pid"), "-d", "0")
+	return process.Start(s.tb, []string{address, s.path("run/ldapi")}, "/usr/sbin/ns-slapd", "-D", s.path("config"), "-i", s.path("run/pid"), "-d", "0")
 }
 
 // backend is what the template lacks: where the suffix is kept. The folder has a default, which ldif2db does not know.
@@ -115,7 +115,7 @@ func (s *Server) configure(address string) {
 		"%ds_port%", port + "\nnsslapd-listenhost: " + host, "%ds_user%", me.Username, "%fqdn%", "localhost", "%rootdn%", s.AdminDN,
 		"%ds_passwd%", "{SHA}" + base64.StdEncoding.EncodeToString(hash[:]), "%ds_suffix%", Suffix,
 		"%db_lib%", "bdb" + "\nnsslapd-import-cache-autosize: 0\nnsslapd-cache-autosize: 0", // else it takes gigabytes, and seconds to fill them
-		"%ldapi_enabled%", "off", "%ldapi_autobind%", "off", "%ldapi%", s.path("run/ldapi"),
+		"%ldapi_enabled%", "on", "%ldapi_autobind%", "off", "%ldapi%", s.path("run/ldapi"),
 		"%config_dir%", s.path("config"), "%schema_dir%", s.path("config/schema"), "%db_dir%", s.path("db"), "%db_home_dir%", s.path("db"),
 	}
 	for _, name := range []string{"lock", "tmp", "cert", "ldif", "bak", "run", "inst", "log"} {

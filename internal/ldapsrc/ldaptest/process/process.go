@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	lifetime = "600"            // seconds after which a server ends whatever happens
-	patience = time.Minute      // until a server listens
+	lifetime = "1800"           // seconds after which a server ends whatever happens, as go test does
+	patience = 3 * time.Minute  // until a server listens
 	farewell = 10 * time.Second // until it has stopped
 	step     = 3 * time.Millisecond
 )
@@ -58,7 +58,7 @@ func TempDir(tb testing.TB, name string) string {
 // Run waits for a program that ends by itself, and gives what it printed.
 func Run(tb testing.TB, name string, args ...string) (output string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(tb.Context(), 10*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput() //nolint:gosec // what a test wants to run
 	if err != nil {
@@ -67,8 +67,9 @@ func Run(tb testing.TB, name string, args ...string) (output string) {
 	return string(out)
 }
 
-// Start runs a server until the end of the test, and waits until it listens on all addresses. It fails if the server ends
-// before: somebody else may have taken its port.
+// Start runs a server until the end of the test, and waits until it listens on all addresses, of which one with a slash is the path
+// of a socket. It fails if the server ends before: somebody else may have taken its port. Such a port answers, too, perhaps before the
+// server has found out, so that the last address should be one that nobody else can have, if there is any.
 func Start(tb testing.TB, addresses []string, name string, args ...string) error {
 	tb.Helper()
 	var log bytes.Buffer
@@ -104,8 +105,12 @@ func await(ended <-chan struct{}, addresses []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, address := range addresses {
+		network := "tcp"
+		if strings.Contains(address, "/") {
+			network = "unix"
+		}
 		for {
-			c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+			c, err := (&net.Dialer{}).DialContext(ctx, network, address)
 			if err == nil {
 				_ = c.Close()
 				break
