@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
+
 	"ppms-syncd/internal/ldapsrc/ldaptest"
 	"ppms-syncd/internal/ppmssim"
 	"ppms-syncd/internal/proof"
@@ -58,8 +60,7 @@ func newBench(t *testing.T) *bench {
 		b.sim.Handler().ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	more := overlayOf(t, sweepConfig+"\nppms: {timeout: 1s}\n")
-	b.post = newPost(t, build(t), map[string]string{"LDAP_URL": address, "PPMS_URL": server.URL + "/pumapi/"}, bindPassword, more)
+	b.post = newPost(t, build(t), map[string]string{"LDAP_URL": address, "PPMS_URL": server.URL + "/pumapi/"}, bindPassword, overlayOf(t, sweepConfig))
 	return b
 }
 
@@ -178,6 +179,21 @@ func TestDamagedLedger(t *testing.T) {
 	b.recovers(t)
 }
 
+// impatient is a configuration with a short ppms.timeout, which only a run may have that is to outlast it: others may wait for the processor.
+func (b *bench) impatient(t *testing.T) (name string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(b.dir, "config.yaml"))
+	must(t, err)
+	config := map[string]any{}
+	must(t, yaml.Unmarshal(text, &config))
+	overlay(config, overlayOf(t, "ppms: {timeout: 1s}"))
+	text, err = yaml.Marshal(config)
+	must(t, err)
+	name = "impatient.yaml"
+	must(t, os.WriteFile(filepath.Join(b.dir, name), text, 0o600))
+	return name
+}
+
 // Stopped in the middle of a write for longer than any timeout, while another tries to begin.
 func TestStoppedForAWhile(t *testing.T) {
 	t.Parallel()
@@ -186,7 +202,7 @@ func TestStoppedForAWhile(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			var log bytes.Buffer
-			cmd := b.command(t, &log, "apply")
+			cmd := b.command(t, &log, "apply", "--config", b.impatient(t))
 			started, arrived, once := make(chan struct{}), make(chan struct{}), sync.Once{}
 			b.watch(func(form string) {
 				if strings.Contains(form, request) {

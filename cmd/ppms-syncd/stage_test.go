@@ -221,7 +221,7 @@ func simStart(ts *testscript.TestScript, _ bool, args []string) {
 func simStop(ts *testscript.TestScript, _ bool, _ []string) {
 	s := on(ts)
 	ts.Check(s.sim.Process.Signal(syscall.SIGTERM))
-	late := time.AfterFunc(10*time.Second, func() { _ = s.sim.Process.Kill() })
+	late := time.AfterFunc(time.Minute, func() { _ = s.sim.Process.Kill() })
 	defer late.Stop()
 	if err := s.sim.Wait(); err != nil {
 		ts.Fatalf("the simulator did not end well: %v", err)

@@ -52,7 +52,7 @@ func (p *post) straced(ctx context.Context, strace, point string, out *os.File) 
 	log := filepath.Join(p.dir, "strace")
 	calls, _, _ := strings.Cut(point, ":")
 	cmd := exec.CommandContext(ctx, strace, "-f", "-qq", "-o", log, "-e", "trace="+calls, "-e", "inject="+point, p.program, "--config", "config.yaml", "apply")
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = p.dir, out, out, time.Second
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = p.dir, out, out, time.Minute
 	_ = cmd.Run() // how it ended is seen in what strace says
 	said, err := os.ReadFile(log)
 	if err == nil && !bytes.Contains(said, []byte("(INJECTED)")) && !bytes.Contains(said, []byte("killed by SIGKILL")) {
