@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,7 +81,7 @@ func newPost(t *testing.T, program string, addresses map[string]string, password
 func (p *post) command(t *testing.T, log *bytes.Buffer, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), p.program, append([]string{"--config", "config.yaml"}, args...)...)
-	cmd.Dir, cmd.Stderr, cmd.WaitDelay = p.dir, log, time.Second
+	cmd.Dir, cmd.Stderr, cmd.WaitDelay = p.dir, log, time.Minute
 	return cmd
 }
 
@@ -195,6 +197,51 @@ func startPPMS(t *testing.T, seed ppmssim.Seed) (sim *ppmssim.Sim, url string) {
 	}
 	t.Cleanup(stop)
 	return sim, url
+}
+
+// callers are the connections of a server, whose ConnState is state.
+type callers struct {
+	mu   sync.Mutex
+	open int
+}
+
+func (c *callers) state(_ net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		c.open++
+	case http.StateClosed, http.StateHijacked:
+		c.open--
+	case http.StateActive, http.StateIdle:
+	}
+}
+
+// settle waits until the server has read all that a dead process had sent. Connections are accepted in their order, so that none of them
+// is still to come when one that is made now has been answered; and each ends when there is nothing more to read.
+func (c *callers) settle(t *testing.T, address string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Close = true
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		open := c.open
+		c.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d connections of a dead process are still open", open)
+		}
+	}
 }
 
 // facility is a PPMS that knows the first of the people: most as the directory has them, some with other values, some

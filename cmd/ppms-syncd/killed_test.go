@@ -81,8 +81,10 @@ func (w *wreck) attempt(t *testing.T, at int, moment string) outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard := &killer{sim: sim, at: at, moment: moment, dead: make(chan struct{})}
-	server := httptest.NewServer(guard)
+	guard := &killer{sim: sim, at: at, moment: moment, started: make(chan struct{}), dead: make(chan struct{})}
+	server := httptest.NewUnstartedServer(guard)
+	server.Config.ConnState = guard.state
+	server.Start()
 	defer server.Close()
 	p := newPost(t, w.program, map[string]string{"LDAP_URL": ldapURL, "PPMS_URL": server.URL + "/pumapi/"}, bindPassword, map[string]any{
 		"rights": rules(groupsOf(w.entries), 4),
@@ -92,6 +94,7 @@ func (w *wreck) attempt(t *testing.T, at int, moment string) outcome {
 	})
 	if moment != "" {
 		p.runKilled(t, guard)
+		guard.settle(t, server.URL) // what it had sent may come in late, but not in the middle of the next run
 	}
 	p.run(t, 0, "apply")
 	o := outcome{requests: int(guard.requests.Load()), firstWrite: int(guard.firstWrite.Load()), state: comparable(sim.Snapshot())}
@@ -128,7 +131,8 @@ func (p *post) runKilled(t *testing.T, guard *killer) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	guard.victim.Store(cmd.Process)
+	guard.victim = cmd.Process
+	close(guard.started)
 	_ = cmd.Wait() // how it ended is seen below
 	close(guard.dead)
 	guard.disarmed.Store(true)
@@ -146,11 +150,14 @@ func (p *post) runKilled(t *testing.T, guard *killer) {
 // killer is a PPMS that ends its client around a request: with SIGKILL before the request does anything, after it did and before
 // it is answered, or soon after the answer; or with SIGTERM when it arrives.
 type killer struct {
+	callers
+
 	sim        *ppmssim.Sim
 	at         int
 	moment     string
+	started    chan struct{} // closed when there is a victim
 	dead       chan struct{} // closed when the victim is
-	victim     atomic.Pointer[os.Process]
+	victim     *os.Process
 	disarmed   atomic.Bool
 	requests   atomic.Int64
 	firstWrite atomic.Int64
@@ -161,7 +168,8 @@ func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	strike := int(n) == k.at && !k.disarmed.Load()
 	switch {
 	case strike && k.moment == "asked at":
-		_ = k.victim.Load().Signal(syscall.SIGTERM)
+		<-k.started
+		_ = k.victim.Signal(syscall.SIGTERM)
 		k.sim.Handler().ServeHTTP(w, r)
 	case strike && k.moment == "before":
 		k.kill()
@@ -180,7 +188,8 @@ func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (k *killer) kill() {
-	_ = k.victim.Load().Kill() // it may have ended by itself
+	<-k.started
+	_ = k.victim.Kill() // it may have ended by itself
 	<-k.dead
 }
 

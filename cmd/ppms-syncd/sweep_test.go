@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,7 +20,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -234,7 +232,7 @@ func (s *scene) play(t *testing.T, run disturb) ending {
 	}
 	asked := &asked{sim: sim}
 	server := httptest.NewUnstartedServer(asked)
-	server.Config.ConnState = asked.connection
+	server.Config.ConnState = asked.state
 	server.Start()
 	defer server.Close()
 	p := newPost(t, s.program, map[string]string{"LDAP_URL": s.directory, "PPMS_URL": server.URL + "/pumapi/"}, bindPassword, overlayOf(t, sweepConfig))
@@ -281,49 +279,11 @@ func (s *scene) play(t *testing.T, run disturb) ending {
 
 // asked is a PPMS that keeps what it was asked.
 type asked struct {
-	sim  *ppmssim.Sim
-	mu   sync.Mutex
-	all  []string // "action login"
-	open int      // connections
-}
+	callers
 
-func (a *asked) connection(_ net.Conn, state http.ConnState) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch state {
-	case http.StateNew:
-		a.open++
-	case http.StateClosed, http.StateHijacked:
-		a.open--
-	case http.StateActive, http.StateIdle:
-	}
-}
-
-// settle waits until PPMS has read all that a dead process had sent. Connections are accepted in their order, so that none of them is
-// still to come when one that is made now has been answered; and each ends when there is nothing more to read.
-func (a *asked) settle(t *testing.T, address string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Close = true
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = answer.Body.Close()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		a.mu.Lock()
-		open := a.open
-		a.mu.Unlock()
-		if open == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d connections of a dead process are still open", open)
-		}
-	}
+	sim *ppmssim.Sim
+	mu  sync.Mutex
+	all []string // "action login"
 }
 
 func (a *asked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
