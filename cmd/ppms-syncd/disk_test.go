@@ -209,6 +209,8 @@ func TestStoppedForAWhile(t *testing.T) {
 					once.Do(func() {
 						<-started
 						must(t, cmd.Process.Signal(syscall.SIGSTOP))
+						_, err := syscall.Wait4(cmd.Process.Pid, nil, syscall.WUNTRACED, nil) // its threads stop one after the other
+						must(t, err)
 						close(arrived)
 					})
 				}

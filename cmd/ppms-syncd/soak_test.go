@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,6 +49,7 @@ func TestSoak(t *testing.T) {
 		"rights": rules(groupsOf(entries)[:3], systems),
 		"guards": map[string]any{"updates": open, "grants": open},
 	})
+	started := time.Now()
 	d := p.serve(t)
 	begin := time.Now()
 	calm := d.settle(t, 0)
@@ -62,9 +64,10 @@ func TestSoak(t *testing.T) {
 	}
 	relay.set(nil)
 	sim.SetFaults(nil)
-	end := d.settle(t, calm.runs["success"])
-	ran := time.Since(begin)
+	end := d.closed(t, d.settle(t, calm.runs["success"]), calm)
+	ran, most := time.Since(begin), time.Since(started)
 	d.terminate(t)
+	later := int((time.Since(started) - most).Seconds()) + 1 // runs that may have ended after the metrics were read
 
 	ticks := 0
 	for result, n := range end.runs {
@@ -75,21 +78,16 @@ func TestSoak(t *testing.T) {
 		calm.values["process_resident_memory_bytes"]/(1<<20), end.values["process_resident_memory_bytes"]/(1<<20),
 		int(calm.values["go_goroutines"]), int(end.values["go_goroutines"]),
 		int(calm.values["process_open_fds"]), int(end.values["process_open_fds"]))
-	if seconds := int(ran.Seconds()); ticks > seconds+1 || ticks < seconds*9/10-2 { // a busy machine wakes up late, and cron leaves out what it missed
-		t.Errorf("%d ticks in %d seconds", ticks, seconds)
+	if ticks > int(most.Seconds())+1 || ticks < int(ran.Seconds())/2-2 { // a busy machine wakes up late, and cron leaves out what it missed
+		t.Errorf("%d ticks in %v", ticks, ran)
 	}
 	rows := map[string]int{}
 	for _, r := range decode[[]struct{ Result string }](t, p.run(t, 0, "history", "--limit", "0", "--output", "json")) {
 		rows[r.Result]++
 	}
-	for result, n := range end.runs { // one may have ended after the metrics were read
-		if result != "skipped" && (rows[result] < n || rows[result] > n+1) {
+	for result, n := range end.runs {
+		if result != "skipped" && (rows[result] < n || rows[result] > n+later) {
 			t.Errorf("the ledger has %d runs that were %s, the metrics %d", rows[result], result, n)
-		}
-	}
-	for _, name := range opened {
-		if end.values[name] > calm.values[name]+8 {
-			t.Errorf("%s grew from %v to %v", name, calm.values[name], end.values[name])
 		}
 	}
 	if rss := end.values["process_resident_memory_bytes"]; rss > 2*calm.values["process_resident_memory_bytes"]+(16<<20) {
@@ -234,7 +232,7 @@ func (p *post) serve(t *testing.T) *served {
 	})
 	t.Cleanup(func() { _ = s.stop() })
 	listening := regexp.MustCompile(`"msg":"serving","address":"([^"]+)"`)
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if m := listening.FindStringSubmatch(s.log.String()); m != nil {
 			s.url = "http://" + m[1]
 			return s
@@ -260,21 +258,41 @@ type gauges struct {
 	values map[string]float64
 }
 
+// closed looks again until no more is open than at first. In the middle of a run more is, and on a busy machine one follows the other.
+func (s *served) closed(t *testing.T, g, calm gauges) gauges {
+	t.Helper()
+	const some = 8
+	more := func(name string) bool { return g.values[name] > calm.values[name]+some }
+	for end := time.Now().Add(time.Minute); slices.ContainsFunc(opened, more); time.Sleep(70 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("more and more is open: %v and %v", calm.values, g.values)
+		}
+		g = s.least(t, g)
+	}
+	return g
+}
+
+// least is the metrics now; of what is open, the least of now and before.
+func (s *served) least(t *testing.T, before gauges) gauges {
+	t.Helper()
+	now := s.scrape(t)
+	for _, name := range opened {
+		now.values[name] = min(now.values[name], before.values[name])
+	}
+	return now
+}
+
 // settle waits for three more runs that succeed. What is open is the least of some seconds, as between two runs.
 func (s *served) settle(t *testing.T, before int) gauges {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		g := s.scrape(t)
 		if g.runs["success"] < before+3 {
 			continue
 		}
 		for range 40 {
 			time.Sleep(70 * time.Millisecond)
-			later := s.scrape(t)
-			for _, name := range opened {
-				later.values[name] = min(later.values[name], g.values[name])
-			}
-			g = later
+			g = s.least(t, g)
 		}
 		return g
 	}
