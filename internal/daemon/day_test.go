@@ -50,7 +50,7 @@ func aDay(t *testing.T, chance *rand.Rand) {
 		return nil
 	}}
 	w := newWorld(t, func(s *settings) {
-		s.Wires, s.Schedule, s.RunTimeout, s.CallTimeout = wires, "*/5 * * * *", "10m", "3m"
+		s.Wires, s.Ticks, s.Schedule, s.RunTimeout, s.CallTimeout = wires, true, "*/5 * * * *", "10m", "3m"
 		s.Guards = "updates: {count: 1000, percent: 100}"
 		crowd(s, 20)
 	})

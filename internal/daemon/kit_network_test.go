@@ -91,6 +91,7 @@ type scissors struct {
 	pass  func(body int) int // of that many bytes, so many arrive
 	reset bool               // the connection is reset; else it ends
 	then  func()             // happens when one was cut; may be nil
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu  sync.Mutex
 	cut map[string]int // how often, by the request
@@ -98,7 +99,7 @@ type scissors struct {
 
 // Dial is for connections of which requests are cut.
 func (s *scissors) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	conn, err := s.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

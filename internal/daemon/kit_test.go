@@ -81,7 +81,8 @@ type settings struct {
 	CallTimeout                       string
 	Profile, Login                    string
 
-	Wires   *wires // all connections are in memory, and time is the machine's; nil: loopback, and the test moves the time
+	Wires   *wires // all connections are in memory; nil: loopback
+	Ticks   bool   // time is the machine's; else the test moves it
 	Entries []ldaptest.Entry
 	Seed    ppmssim.Seed
 }
@@ -137,6 +138,9 @@ type world struct {
 	gone  bool                                 // nothing reaches PPMS any more
 }
 
+// inMemory is for tests that wait for time to run out: where its timers are those of testing/synctest, no machine is too busy for them.
+func inMemory(s *settings) { s.Wires = &wires{} }
+
 // newWorld starts one in which nothing has run yet.
 func newWorld(t *testing.T, change ...func(*settings)) *world {
 	t.Helper()
@@ -147,7 +151,7 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 		Rights: `[{name: confocal, group: confocal-users, systems: [{type: "Confocal*"}], level: A},
   {name: electron-microscopy, group: em-users, systems: [21], level: N}]`,
 		Entries: institute(), Seed: facility(), Disabled: "attr('employeeType') == 'left'", Profile: "openldap", Login: "uid",
-		RunTimeout: "30s", ReadTimeout: "5s", CallTimeout: "2s", VerifyEvery: "0s",
+		RunTimeout: "10m", ReadTimeout: "1m", CallTimeout: "1m", VerifyEvery: "0s", // for a busy machine
 	}
 	for _, f := range change {
 		f(&w.settings)
@@ -179,7 +183,7 @@ func (w *world) install() {
 }
 
 func (w *world) clock() time.Time {
-	if w.Wires != nil {
+	if w.Ticks {
 		return time.Now()
 	}
 	return w.now
@@ -190,9 +194,10 @@ func (w *world) start() {
 	w.t.Helper()
 	if w.Wires != nil {
 		w.LDAP, w.PPMS = "ldap://127.0.0.1:389", "http://127.0.0.1:80/pumapi/"
-		go func() { _ = w.dir.Serve(w.Wires.listen("127.0.0.1:389")) }()
+		directory, ppms := w.Wires.listen("127.0.0.1:389"), w.Wires.listen("127.0.0.1:80")
+		go func() { _ = w.dir.Serve(directory) }()
 		server := &http.Server{Handler: http.HandlerFunc(w.serve)}
-		go func() { _ = server.Serve(w.Wires.listen("127.0.0.1:80")) }()
+		go func() { _ = server.Serve(ppms) }()
 		w.t.Cleanup(func() { _ = server.Close() })
 		return
 	}
@@ -471,7 +476,7 @@ func (o *outcome) change(l string) *reconcile.Change {
 			return &o.Changes[i]
 		}
 	}
-	o.w.t.Fatalf("no change %q among %q", l, lines(o.Changes))
+	o.w.t.Fatalf("no change %q among %q (%v)", l, lines(o.Changes), o.err)
 	return nil
 }
 

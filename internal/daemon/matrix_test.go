@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -112,7 +114,7 @@ func wrongs() []wrong {
 		{name: "cut, wrong length", kind: "cut-length"},
 		{name: "garbage", kind: "garbage"},
 		{name: "wrong login", kind: "wrong-login=visitor", fits: about},
-		{name: "slow drip", kind: "slow=100ms"},
+		{name: "slow drip", kind: "slow=110ms"},
 		{name: "redirect", kind: "redirect"},
 	}
 }
@@ -122,7 +124,8 @@ func wrongs() []wrong {
 // cell takes ten times as long, sees a sample: `make test` runs all cells without it.
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
-	m := newMatrix(t)
+	var m *matrix
+	synctest.Test(t, func(t *testing.T) { m = newMatrix(t, inMemory) })
 	var mu sync.Mutex
 	cells := map[string]map[string]string{}
 	t.Run("cell", func(t *testing.T) {
@@ -135,10 +138,12 @@ func TestFaultMatrix(t *testing.T) {
 				}
 				t.Run(p.name+" "+f.name, func(t *testing.T) {
 					t.Parallel()
-					said := m.cell(t, p, f)
-					mu.Lock()
-					defer mu.Unlock()
-					cells[p.name][f.name] = said
+					synctest.Test(t, func(t *testing.T) {
+						said := m.cell(t, p, f)
+						mu.Lock()
+						defer mu.Unlock()
+						cells[p.name][f.name] = said
+					})
 				})
 			}
 		}
@@ -174,6 +179,7 @@ func allCells() (n int) {
 // matrix is the moment before a run in which everything happens: somebody new who gets a right, a changed field, a grant,
 // revocations, a deactivation.
 type matrix struct {
+	change  []func(*settings)
 	files   map[string][]byte
 	seed    ppmssim.Seed
 	entries []ldaptest.Entry
@@ -183,14 +189,18 @@ type matrix struct {
 }
 
 func matrixSettings(s *settings) {
-	s.Leavers, s.CallTimeout = "disabled_grace: 1h, confirmations: 2", "500ms"
+	s.Leavers = "disabled_grace: 1h, confirmations: 2"
+	if s.Wires != nil {
+		s.CallTimeout = "500ms"
+	}
 }
 
-func newMatrix(t *testing.T) *matrix {
+func newMatrix(t *testing.T, change ...func(*settings)) *matrix {
 	t.Helper()
-	w := leaving(t, matrixSettings)
+	change = append(change, matrixSettings)
+	w := leaving(t, change...)
 	w.put(person("new", "N", "New", "curielab"), group("em-users", uid("lise"), uid("new"), uid("carl")))
-	m := &matrix{files: map[string][]byte{}, seed: w.sim.Snapshot(), entries: w.Entries, now: w.now, managed: w.managed()}
+	m := &matrix{change: change, files: map[string][]byte{}, seed: w.sim.Snapshot(), entries: w.Entries, now: w.now, managed: w.managed()}
 	for _, name := range []string{"ledger.db", "ledger.db-wal"} {
 		data, err := os.ReadFile(w.path(name))
 		must(t, err)
@@ -205,7 +215,7 @@ func newMatrix(t *testing.T) *matrix {
 // world begins at that moment.
 func (m *matrix) world(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t, matrixSettings, func(s *settings) { s.Entries, s.Seed = m.entries, m.seed })
+	w := newWorld(t, append(slices.Clone(m.change), func(s *settings) { s.Entries, s.Seed = m.entries, m.seed })...)
 	w.now, w.began = m.now, m.now
 	for name, data := range m.files {
 		w.write(name, string(data))
@@ -217,9 +227,10 @@ func (m *matrix) world(t *testing.T) *world {
 func (m *matrix) cell(t *testing.T, p place, f wrong) string {
 	t.Helper()
 	w := m.world(t)
+	dial := w.app.Network.Dial
 	if f.kind == cutRequest {
 		s := p.scissors(func(body int) int { return body / 2 }, false)
-		s.then = func() { w.faults(p.specs(f.kind)...) }
+		s.dial, s.then = dial, func() { w.faults(p.specs(f.kind)...) }
 		w.app.Network.Dial = s.Dial
 		defer s.once(t)
 	}
@@ -242,7 +253,7 @@ func (m *matrix) cell(t *testing.T, p place, f wrong) string {
 	got := w.apply()
 	w.when(0, "", "", func() {})
 	w.faults()
-	w.app.Network.Dial = nil
+	w.app.Network.Dial = dial
 	said := fmt.Sprintf("exit %d", daemon.ExitCode(got.err))
 	switch {
 	case p.change != "":
@@ -261,7 +272,7 @@ func (m *matrix) cell(t *testing.T, p place, f wrong) string {
 // scissors are for the requests of this place.
 func (p place) scissors(pass func(body int) int, reset bool) *scissors {
 	action, rest, _ := strings.Cut(p.request, "{login=")
-	return &scissors{pass: pass, reset: reset, fits: func(form url.Values) bool {
+	return &scissors{pass: pass, reset: reset, dial: new(net.Dialer).DialContext, fits: func(form url.Values) bool {
 		return form.Get("action") == action && form.Get("login") == strings.TrimSuffix(rest, "}")
 	}}
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -48,33 +49,47 @@ func TestModel(t *testing.T) {
 		return func(rt *rapid.T) { do(rt); runs++ }
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		m := newInstitution(t)
-		defer m.w.dir.Close()
-		rt.Repeat(map[string]func(*rapid.T){
-			"":                         func(rt *rapid.T) { steps++; m.check(rt) },
-			"somebody comes":           m.comes,
-			"somebody leaves":          m.leaves,
-			"somebody is disabled":     m.disabled,
-			"a value changes":          m.value,
-			"a group changes":          m.group,
-			"staff":                    m.staff,
-			"staff and rights":         m.staffRight,
-			"configuration":            m.configuration,
-			"another machine":          m.moves,
-			"time":                     m.time,
-			"run":                      run(m.run),
-			"run, PPMS at fault":       run(m.runWithFaults),
-			"run, somebody hidden":     run(m.runWithHiddenPeople),
-			"run, directory at fault":  run(m.runWithDirectoryFaults),
-			"run, wrong configuration": run(m.runWithWrongBase),
-			"run, power cut":           run(m.powerCut),
+		bubble(t, func(t *testing.T) {
+			m := newInstitution(t)
+			rt.Repeat(map[string]func(*rapid.T){
+				"":                         func(rt *rapid.T) { steps++; m.check(rt) },
+				"somebody comes":           m.comes,
+				"somebody leaves":          m.leaves,
+				"somebody is disabled":     m.disabled,
+				"a value changes":          m.value,
+				"a group changes":          m.group,
+				"staff":                    m.staff,
+				"staff and rights":         m.staffRight,
+				"configuration":            m.configuration,
+				"another machine":          m.moves,
+				"time":                     m.time,
+				"run":                      run(m.run),
+				"run, PPMS at fault":       run(m.runWithFaults),
+				"run, somebody hidden":     run(m.runWithHiddenPeople),
+				"run, directory at fault":  run(m.runWithDirectoryFaults),
+				"run, wrong configuration": run(m.runWithWrongBase),
+				"run, power cut":           run(m.powerCut),
+			})
+			m.quiet(rt)
+			done++
 		})
-		m.quiet(rt)
-		done++
 	})
 	told := fmt.Sprintf("%d walks, %d steps, %d of them runs; seed %s", done, steps, runs, seed)
 	t.Log(told)
 	record(t, "model", told)
+}
+
+// bubble lets do happen in simulated time. What rapid says through panics comes through.
+func bubble(t *testing.T, do func(*testing.T)) {
+	t.Helper()
+	var said any
+	synctest.Test(t, func(t *testing.T) {
+		defer func() { said = recover() }()
+		do(t)
+	})
+	if said != nil {
+		panic(said)
+	}
 }
 
 // institution is the institute, and what a witness would remember of it.
@@ -99,7 +114,7 @@ func modelLogins() []string {
 
 func newInstitution(t *testing.T) *institution {
 	t.Helper()
-	w := newWorld(t, func(s *settings) {
+	w := newWorld(t, inMemory, func(s *settings) {
 		crowd(s, 3)
 		s.Leavers = "grace: 48h, disabled_grace: 24h, confirmations: 2"
 		s.CallTimeout = "300ms"

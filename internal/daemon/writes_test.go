@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ppms-syncd/internal/daemon"
@@ -37,11 +38,13 @@ func TestLostAnswers(t *testing.T) {
 		for _, kind := range []string{"reset-after", "hang-after", "cut-length"} {
 			t.Run(action+" "+kind, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t)
-				w.faults(action + only + ":" + kind)
-				w.apply().exits(daemon.ExitOK).did(firstRun()...)
-				w.faults()
-				w.plan().exits(daemon.ExitOK).has()
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, inMemory)
+					w.faults(action + only + ":" + kind)
+					w.apply().exits(daemon.ExitOK).did(firstRun()...)
+					w.faults()
+					w.plan().exits(daemon.ExitOK).has()
+				})
 			})
 		}
 		for _, kind := range []string{"reset-before", "html", "status=502", "empty"} {
