@@ -152,6 +152,7 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
   {name: electron-microscopy, group: em-users, systems: [21], level: N}]`,
 		Entries: institute(), Seed: facility(), Disabled: "attr('employeeType') == 'left'", Profile: "openldap", Login: "uid",
 		RunTimeout: "10m", ReadTimeout: "1m", CallTimeout: "1m", VerifyEvery: "0s", // for a busy machine
+		Schedule: "30 8,9 2 3 *", // at the world's next half hour, and at no other
 	}
 	for _, f := range change {
 		f(&w.settings)

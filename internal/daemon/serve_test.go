@@ -80,7 +80,7 @@ func (s *served) until(line string) {
 	s.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(20 * time.Second)
+	end := time.After(3 * time.Minute)
 	for {
 		_, text := s.get(http.MethodGet, "/metrics")
 		if strings.Contains(text, line) {
@@ -125,7 +125,8 @@ func TestServeReloads(t *testing.T) {
 		t.Errorf("a bad configuration: %d %q", code, text)
 	}
 	s.until("ppms_syncd_config_last_reload_successful 0")
-	must(t, os.WriteFile(w.path("config.yaml"), append(good, "schedule: \"@every 1s\"\n"...), 0o600))
+	often := strings.Replace(string(good), w.Schedule, "@every 1s", 1)
+	must(t, os.WriteFile(w.path("config.yaml"), []byte(often), 0o600))
 	s.signal <- syscall.SIGHUP
 	s.until("ppms_syncd_config_last_reload_successful 1")
 	s.until(`ppms_syncd_runs_total{result="success"} 1`)
@@ -234,7 +235,7 @@ func TestReloadOfTheLog(t *testing.T) {
 	if code, text := s.get(http.MethodPost, "/-/reload"); code == http.StatusOK || !strings.Contains(text, "restart") {
 		t.Errorf("another form of the log: %d %q", code, text)
 	}
-	w.write("config.yaml", string(good)+"time_zone: Europe/Zurich\nschedule: \"30 2 * * *\"\n")
+	w.write("config.yaml", strings.Replace(string(good), w.Schedule, "30 2 * * *", 1)+"time_zone: Europe/Zurich\n")
 	if code, text := s.get(http.MethodPost, "/-/reload"); code != http.StatusOK {
 		t.Errorf("%d %q", code, text)
 	}
@@ -290,11 +291,12 @@ func TestServeDryRunOnlyObserves(t *testing.T) {
 // TestServeStopsBetweenWrites: told to stop in the middle, it finishes the write in flight, and the next run goes on.
 func TestServeStopsBetweenWrites(t *testing.T) {
 	w := newWorld(t)
-	began := make(chan struct{})
-	w.when(1, "upduser", "", func() { close(began) })
+	began, told := make(chan struct{}), make(chan struct{})
+	w.when(1, "upduser", "", func() { close(began); <-told })
 	s := w.serving(daemon.ServeOptions{RunNow: true})
 	<-began
 	s.end()
+	close(told)
 	must(t, <-s.done)
 	s.done <- nil
 	w.on = nil
@@ -335,12 +337,14 @@ func TestReloadIntoDryRunStopsTheRun(t *testing.T) {
 func TestReloadKeepsTheInterval(t *testing.T) {
 	w := newWorld(t, func(s *settings) { s.Schedule = "@every 2s" })
 	s := w.serving(daemon.ServeOptions{})
-	for range 14 {
-		time.Sleep(300 * time.Millisecond)
+	often := time.NewTicker(300 * time.Millisecond)
+	defer often.Stop()
+	waits(t, func() bool {
+		<-often.C
 		s.signal <- syscall.SIGHUP
-	}
-	_, text := s.get(http.MethodGet, "/metrics")
-	absent(t, text, `runs_total{result="success"} 0`)
+		_, text := s.get(http.MethodGet, "/metrics")
+		return !strings.Contains(text, `runs_total{result="success"} 0`)
+	})
 }
 
 func countEffects(effects []ppmssim.Effect, action string) (n int) {

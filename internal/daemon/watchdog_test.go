@@ -87,35 +87,37 @@ func TestScheduleFollowsTheClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	core, logs := observer.New(zap.WarnLevel)
-	start := time.Date(2026, 3, 2, 8, 10, 0, 0, time.UTC)
-	now := start
-	s := &service{cron: cron.New(), ctx: t.Context(), app: App{Config: c, Log: zap.New(core), Metrics: metrics, Now: func() time.Time { return now }}}
-	s.busy.Lock() // a run is no part of this: each is left out
-	s.schedule(c)
-	s.cron.Start()
-	defer s.cron.Stop()
-	for _, step := range []struct {
-		name    string
-		to      time.Time
-		next    time.Time
-		anew    bool
-		skipped int
-	}{
-		{"it goes on", start.Add(19 * time.Minute), start.Add(20 * time.Minute), false, 0},
-		{"the run is due this minute, and cron's", start.Add(20*time.Minute + time.Second), start.Add(20 * time.Minute), false, 0},
-		{"a clock that was ahead is set right", start.AddDate(-10, 0, 0), start.AddDate(-10, 0, 0).Add(20 * time.Minute), true, 0},
-		{"the machine slept for a night", start.Add(10 * time.Hour), start.Add(10*time.Hour + 20*time.Minute), true, 1},
-	} {
-		now = step.to
-		before := s.entry
-		s.mind()
-		s.runs.Wait()
-		if anew := s.entry != before; anew != step.anew || !s.standing.next.Equal(step.next) {
-			t.Errorf("%s: anew %v, next run %v", step.name, anew, s.standing.next)
+	synctest.Test(t, func(t *testing.T) { // where cron finds nothing due
+		core, logs := observer.New(zap.WarnLevel)
+		start := time.Date(2026, 3, 2, 8, 10, 0, 0, time.UTC)
+		now := start
+		s := &service{cron: cron.New(), ctx: t.Context(), app: App{Config: c, Log: zap.New(core), Metrics: metrics, Now: func() time.Time { return now }}}
+		s.busy.Lock() // a run is no part of this: each is left out
+		s.schedule(c)
+		s.cron.Start()
+		defer s.cron.Stop()
+		for _, step := range []struct {
+			name    string
+			to      time.Time
+			next    time.Time
+			anew    bool
+			skipped int
+		}{
+			{"it goes on", start.Add(19 * time.Minute), start.Add(20 * time.Minute), false, 0},
+			{"the run is due this minute, and cron's", start.Add(20*time.Minute + time.Second), start.Add(20 * time.Minute), false, 0},
+			{"a clock that was ahead is set right", start.AddDate(-10, 0, 0), start.AddDate(-10, 0, 0).Add(20 * time.Minute), true, 0},
+			{"the machine slept for a night", start.Add(10 * time.Hour), start.Add(10*time.Hour + 20*time.Minute), true, 1},
+		} {
+			now = step.to
+			before := s.entry
+			s.mind()
+			s.runs.Wait()
+			if anew := s.entry != before; anew != step.anew || !s.standing.next.Equal(step.next) {
+				t.Errorf("%s: anew %v, next run %v", step.name, anew, s.standing.next)
+			}
+			if n := logs.FilterMessage("run skipped").Len(); n != step.skipped {
+				t.Errorf("%s: %d runs", step.name, n)
+			}
 		}
-		if n := logs.FilterMessage("run skipped").Len(); n != step.skipped {
-			t.Errorf("%s: %d runs", step.name, n)
-		}
-	}
+	})
 }
