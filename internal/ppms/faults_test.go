@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ppms-syncd/internal/reconcile"
@@ -77,9 +78,7 @@ func allCalls(t *testing.T, w *Writer) map[string]func() error {
 }
 
 func TestNobodyListens(t *testing.T) {
-	server := httptest.NewServer(http.NotFoundHandler())
-	server.Close()
-	w := newTestWriter(t, Options{URL: server.URL})
+	w := newTestWriter(t, Options{URL: "http://127.0.0.1:1"}) // a port that nobody is given by chance
 	for name, call := range allCalls(t, w) {
 		before := w.Requests()
 		err := call()
@@ -245,20 +244,22 @@ func TestTimeouts(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			release := make(chan struct{})
-			l := newLab(t, func(w http.ResponseWriter, _ *http.Request) { serve(w, release) },
-				func(o *Options) { o.Timeout = 50 * time.Millisecond })
-			t.Cleanup(func() { close(release) }) // before the server is closed, which waits for its handlers
-			for action, call := range allCalls(t, l.Writer) {
-				err := call()
-				wantKind(t, err, Lost)
-				if !errors.Is(err, errTimeout) || errors.Is(err, context.DeadlineExceeded) || FateOf(err) != Unknown {
-					t.Errorf("%s: %v", action, err)
+			synctest.Test(t, func(t *testing.T) { // in memory, where no machine is too busy for it
+				release, wire := make(chan struct{}), newWire()
+				l := newLabOn(t, wire, func(w http.ResponseWriter, _ *http.Request) { serve(w, release) },
+					func(o *Options) { o.Timeout, o.Dial = 50*time.Millisecond, wire.dial })
+				t.Cleanup(func() { close(release) }) // before the server is closed, which waits for its handlers
+				for action, call := range allCalls(t, l.Writer) {
+					err := call()
+					wantKind(t, err, Lost)
+					if !errors.Is(err, errTimeout) || errors.Is(err, context.DeadlineExceeded) || FateOf(err) != Unknown {
+						t.Errorf("%s: %v", action, err)
+					}
 				}
-			}
-			if l.Requests() != maxTries+3 {
-				t.Error(l.Requests())
-			}
+				if l.Requests() != maxTries+3 {
+					t.Error(l.Requests())
+				}
+			})
 		})
 	}
 }

@@ -1,7 +1,9 @@
 package ppms
 
 import (
+	"context"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -44,8 +46,49 @@ type lab struct {
 	outcomes []string
 }
 
+// wire is a network in memory.
+type wire struct {
+	incoming chan net.Conn
+	closed   chan struct{}
+	once     sync.Once
+}
+
+func newWire() *wire { return &wire{incoming: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (w *wire) dial(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case w.incoming <- far:
+		return near, nil
+	case <-w.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (w *wire) Accept() (net.Conn, error) {
+	select {
+	case c := <-w.incoming:
+		return c, nil
+	case <-w.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (w *wire) Close() error {
+	w.once.Do(func() { close(w.closed) })
+	return nil
+}
+
+func (w *wire) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
 // newLab starts a server with the handler, whose requests have had their form parsed.
 func newLab(tb testing.TB, handler http.HandlerFunc, change ...func(*Options)) *lab {
+	tb.Helper()
+	return newLabOn(tb, nil, handler, change...)
+}
+
+// newLabOn starts it on a listener; nil is one of loopback.
+func newLabOn(tb testing.TB, listener net.Listener, handler http.HandlerFunc, change ...func(*Options)) *lab {
 	tb.Helper()
 	l := &lab{}
 	l.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -57,6 +100,10 @@ func newLab(tb testing.TB, handler http.HandlerFunc, change ...func(*Options)) *
 		l.mu.Unlock()
 		handler(w, req)
 	}))
+	if listener != nil {
+		_ = l.server.Listener.Close()
+		l.server.Listener = listener
+	}
 	l.server.Start()
 	core, logs := observer.New(zap.DebugLevel)
 	l.logs = logs
