@@ -172,10 +172,18 @@ func TestFaultsThatHang(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = raw.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 		conn := ldap.NewConn(raw, false)
 		conn.Start()
-		if _, err := conn.Search(search(suffix, 2, "(objectClass=*)")); code(err) != -1 {
+		failed := make(chan error)
+		go func() {
+			_, err := conn.Search(search(suffix, 2, "(objectClass=*)"))
+			failed <- err
+		}()
+		for len(s.Searches()) == 0 { // the deadline is for the answer alone
+			<-time.After(time.Millisecond)
+		}
+		_ = raw.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if err := <-failed; code(err) != -1 {
 			t.Errorf("%s: %v", name, err)
 		}
 		_ = conn.Close()
