@@ -21,8 +21,8 @@ func TestSummerTimeIsWarnedOf(t *testing.T) {
 				t.Fatal(err)
 			}
 			odd := false
-			for at, end := s.Next(time.Now()), time.Now().AddDate(1, 0, 0); at.Before(end); {
-				next := s.Next(at)
+			at, end := s.Next(time.Now()), time.Now().AddDate(1, 0, 0)
+			for next := s.Next(at); next.Before(end); next = s.Next(at) {
 				took := next.Sub(at)
 				odd = odd || took < 22*time.Hour || took > 26*time.Hour
 				at = next
