@@ -30,8 +30,8 @@ deps: ## install what the tests need (Debian; says what is missing if it may not
 
 .PHONY: test
 test: deps ## all tests, with the race detector and real directories
-	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
-	$(GO) test -timeout 15m -run 'FaultMatrix|RequestCut' ./internal/daemon
+	CGO_ENABLED=1 $(GO) test -race -timeout 60m ./...
+	$(GO) test -timeout 60m -run 'FaultMatrix|RequestCut' ./internal/daemon
 
 .PHONY: test-systemd
 test-systemd: deps deb ## units and package under a real systemd in a container (root)
@@ -41,7 +41,7 @@ test-systemd: deps deb ## units and package under a real systemd in a container 
 .PHONY: test-kubernetes
 test-kubernetes: deps ## the Helm chart, with Helm 3 and 4 and a real API server on loopback
 	scripts/kubernetes/tools
-	$(GO) test -count=1 -parallel 4 -tags kubernetes ./deploy/helm
+	$(GO) test -count=1 -timeout 60m -parallel 4 -tags kubernetes ./deploy/helm
 
 .PHONY: chart
 chart: ## the Helm chart, in dist/

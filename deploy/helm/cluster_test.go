@@ -69,7 +69,7 @@ func (k kube) operator() {
 	must(k.T, json.Unmarshal([]byte(run(k.T, "go", "mod", "download", "-json", operator)), &module))
 	for _, kind := range []string{"servicemonitors", "prometheusrules"} {
 		k.kubectl("create", "--filename", module.Dir+"/example/prometheus-operator-crd/monitoring.coreos.com_"+kind+".yaml")
-		k.kubectl("wait", "--for=condition=established", "--timeout=60s", "crd/"+kind+".monitoring.coreos.com")
+		k.kubectl("wait", "--for=condition=established", "--timeout=5m", "crd/"+kind+".monitoring.coreos.com")
 	}
 }
 
@@ -81,7 +81,7 @@ func (k kube) kubectl(args ...string) string {
 // await waits for something to happen to an object that may not be there yet.
 func (k kube) await(what string, objects ...string) {
 	k.Helper()
-	k.kubectl(append([]string{"wait", "--for=" + what, "--timeout=60s"}, objects...)...)
+	k.kubectl(append([]string{"wait", "--for=" + what, "--timeout=5m"}, objects...)...)
 }
 
 // apply shows objects to the API server, which takes them, says no, or warns.
@@ -161,8 +161,8 @@ func (k kube) do(verb string, args ...string) string {
 func (k kube) roll(verb string, args ...string) (rolled bool) {
 	k.Helper()
 	before := k.pods()
-	k.do(verb, append(args, "--wait", "--timeout=2m")...)
-	k.kubectl("rollout", "status", "deployment/ppms-syncd", "--timeout=60s")
+	k.do(verb, append(args, "--wait", "--timeout=10m")...)
+	k.kubectl("rollout", "status", "deployment/ppms-syncd", "--timeout=5m")
 	after := k.pods()
 	if len(before) != 1 || len(after) != 1 {
 		k.Fatalf("pods %q before and %q after", before, after)
@@ -183,7 +183,7 @@ func (k kube) claim() string {
 
 // testLife is that of a release, from the install to what is left of it.
 func testLife(k kube) {
-	notes := k.do("install", chart, "--values", example, "--wait", "--timeout=2m")
+	notes := k.do("install", chart, "--values", example, "--wait", "--timeout=10m")
 	if !strings.Contains(notes, "helm test ppms-syncd") || !strings.Contains(notes, "It writes nothing to PPMS") || !strings.Contains(notes, "dryRun=false") {
 		k.Errorf("the notes do not say how to go on: %s", notes)
 	}
@@ -224,7 +224,7 @@ func testLife(k kube) {
 	if left := k.claim(); left != claim {
 		k.Errorf("the claim was %s and is %s", claim, left)
 	}
-	k.do("install", chart, "--values", example, "--wait", "--timeout=2m")
+	k.do("install", chart, "--values", example, "--wait", "--timeout=10m")
 	if again := k.claim(); again != claim {
 		k.Errorf("the claim was %s, and the next release has %s", claim, again)
 	}
@@ -245,7 +245,7 @@ func (k kube) check() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if out, said, err := try(k.T, "", tool(k.T, k.helm), "test", "ppms-syncd", "--namespace", k.namespace, "--timeout=60s"); err != nil {
+		if out, said, err := try(k.T, "", tool(k.T, k.helm), "test", "ppms-syncd", "--namespace", k.namespace, "--timeout=5m"); err != nil {
 			k.Errorf("helm test: %v\n%s%s", err, out, said)
 		}
 	}()

@@ -32,7 +32,7 @@ type prometheus struct {
 // startPrometheus runs one with the configuration of a file.
 func startPrometheus(t *testing.T, config string) *prometheus {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Minute)
 	cmd := exec.CommandContext(ctx, program(t, "prometheus"), "--config.file="+config, "--storage.tsdb.path="+t.TempDir(),
 		"--web.listen-address=127.0.0.1:0", "--log.level=info")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -105,7 +105,7 @@ func (p *prometheus) await(what string, holds func() error) {
 	p.t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(time.Minute)
+	end := time.After(5 * time.Minute)
 	for {
 		err := holds()
 		if err == nil {

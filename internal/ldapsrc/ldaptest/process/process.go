@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	lifetime = "1800"           // seconds after which a server ends whatever happens, as go test does
+	lifetime = "3600"           // seconds after which a server ends whatever happens, as go test does
 	patience = 3 * time.Minute  // until a server listens
 	farewell = 10 * time.Second // until it has stopped
 	step     = 3 * time.Millisecond
