@@ -64,13 +64,15 @@ func aDay(t *testing.T, chance *rand.Rand) {
 	}()
 	<-ready
 	time.Sleep(interval / 2) // between the ticks, since the simulated time begins at a full minute
+	var better time.Duration // when something else is wrong
 	for elapsed := time.Duration(0); elapsed < day; elapsed += interval {
-		if elapsed < day-time.Hour {
-			misfortune(w, chance, &down)
-		} else {
+		switch {
+		case elapsed >= day-time.Hour:
 			down.Store("")
 			w.sim.SetFaults(nil)
 			w.dir.SetFaults()
+		case elapsed >= better:
+			better = elapsed + misfortune(w, chance, &down)
 		}
 		time.Sleep(interval)
 	}
@@ -95,8 +97,8 @@ func aDay(t *testing.T, chance *rand.Rand) {
 	w.plan().has()
 }
 
-// misfortune chooses what is wrong until the next tick, and lets people move house.
-func misfortune(w *world, chance *rand.Rand, down *atomic.Value) {
+// misfortune chooses what is wrong until the next tick, or for longer, and lets people move house.
+func misfortune(w *world, chance *rand.Rand, down *atomic.Value) (lasts time.Duration) {
 	w.set(uid(fmt.Sprintf("p%02d", 1+chance.IntN(20))), "telephoneNumber", fmt.Sprint(chance.IntN(1000)))
 	var directory []ldaptest.Fault
 	var ppms []ppmssim.Fault
@@ -106,6 +108,7 @@ func misfortune(w *world, chance *rand.Rand, down *atomic.Value) {
 		must(w.t, err)
 		ppms = append(ppms, f)
 	}
+	lasts = interval
 	do := func(d ldaptest.Do) { directory = append(directory, ldaptest.Fault{Search: 1 + chance.IntN(4), Do: d}) }
 	switch chance.IntN(20) {
 	case 0:
@@ -119,7 +122,8 @@ func misfortune(w *world, chance *rand.Rand, down *atomic.Value) {
 	case 4:
 		do(ldaptest.Stall())
 	case 5:
-		fault("*:delay=170s") // the next tick finds the run under way
+		fault("*:delay=170s") // the next tick finds the run under way, since one request after the other is late
+		lasts = 2 * interval
 	case 6:
 		fault("*:hang")
 	case 7:
@@ -139,6 +143,7 @@ func misfortune(w *world, chance *rand.Rand, down *atomic.Value) {
 	}
 	w.sim.SetFaults(ppms)
 	w.dir.SetFaults(directory...)
+	return lasts
 }
 
 // scrape reads the counters over the listener: name, label, value.
