@@ -50,6 +50,7 @@ func TestModel(t *testing.T) {
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		bubble(t, func(t *testing.T) {
+			t.Helper()
 			m := newInstitution(t)
 			rt.Repeat(map[string]func(*rapid.T){
 				"":                         func(rt *rapid.T) { steps++; m.check(rt) },
