@@ -78,18 +78,31 @@ func (s *served) get(method, path string) (int, string) {
 // until waits for a line of the metrics.
 func (s *served) until(line string) {
 	s.t.Helper()
+	s.waits(line, func(text string) bool { return strings.Contains(text, line) })
+}
+
+// ran waits for a run that ended so; by then there may be more of them.
+func (s *served) ran(result ledger.Result) {
+	s.t.Helper()
+	none := fmt.Sprintf("ppms_syncd_runs_total{result=%q} 0\n", result)
+	s.waits("run that was "+string(result), func(text string) bool { return !strings.Contains(text, none) })
+}
+
+// waits for metrics that are good.
+func (s *served) waits(what string, good func(text string) bool) {
+	s.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	end := time.After(3 * time.Minute)
 	for {
 		_, text := s.get(http.MethodGet, "/metrics")
-		if strings.Contains(text, line) {
+		if good(text) {
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-end:
-			s.t.Fatalf("no %s in the metrics:\n%s", line, text)
+			s.t.Fatalf("no %s in the metrics:\n%s", what, text)
 		}
 	}
 }
@@ -129,7 +142,7 @@ func TestServeReloads(t *testing.T) {
 	must(t, os.WriteFile(w.path("config.yaml"), []byte(often), 0o600))
 	s.signal <- syscall.SIGHUP
 	s.until("ppms_syncd_config_last_reload_successful 1")
-	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+	s.ran(ledger.Success)
 	must(t, os.WriteFile(w.path("config.yaml"), []byte(strings.Replace(string(good), "ledger.db", "other.db", 1)), 0o600))
 	if code, text := s.get(http.MethodPost, "/-/reload"); code == http.StatusOK || !strings.Contains(text, "restart") {
 		t.Errorf("another ledger: %d %q", code, text)
@@ -144,9 +157,9 @@ func TestServeSkipsWhileAnotherRuns(t *testing.T) {
 	lock, err := ledger.LockRun(w.path("ledger.db"))
 	must(t, err)
 	s := w.serving(daemon.ServeOptions{RunNow: true})
-	s.until(`ppms_syncd_runs_total{result="skipped"} 1`)
+	s.ran("skipped")
 	must(t, lock.Unlock())
-	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+	s.ran(ledger.Success)
 }
 
 // TestServeWithoutARunLock: a lock that cannot be had is a run that failed, not another one under way.
@@ -246,9 +259,9 @@ func TestServeRecoversWithoutRestart(t *testing.T) {
 	w := newWorld(t, everySecond)
 	w.faults("getusers:html")
 	s := w.serving(daemon.ServeOptions{RunNow: true})
-	s.until(`ppms_syncd_runs_total{result="failed"} 1`)
+	s.ran(ledger.Failed)
 	w.faults()
-	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+	s.ran(ledger.Success)
 }
 
 func TestServeSurvivesAPanic(t *testing.T) {
@@ -261,9 +274,9 @@ func TestServeSurvivesAPanic(t *testing.T) {
 		return func(int) {}
 	}
 	s := w.serving(daemon.ServeOptions{RunNow: true})
-	s.until(`ppms_syncd_runs_total{result="failed"} 1`)
+	s.ran(ledger.Failed)
 	calm.Store(true)
-	s.until(`ppms_syncd_runs_total{result="success"} 1`)
+	s.ran(ledger.Success)
 	s.stop()
 	must(t, w.app.History(t.Context(), daemon.HistoryOptions{Limit: 1000, Output: daemon.JSON}))
 	text := w.text()
