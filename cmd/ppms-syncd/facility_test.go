@@ -43,7 +43,7 @@ var built = sync.OnceValues(func() (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return path, nil
+	return path, os.Chmod(path, 0o755) // whatever the umask: see TestSecretsStay
 })
 
 // post is a place from which the program is run: a folder with configuration, secrets and ledger.

@@ -37,7 +37,13 @@ func TestSecretsStay(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
 	must(t, cmd.Start())
-	<-asked // it has both secrets now
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-asked: // it has both secrets now
+	case err := <-ended:
+		t.Fatalf("it ended before it asked: %v\n%s", err, last(log.Bytes()))
+	}
 	for _, name := range []string{"environ", "cmdline"} {
 		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", cmd.Process.Pid, name))
 		if err == nil && (strings.Contains(string(data), pumapiKey) || strings.Contains(string(data), bindPassword)) {
@@ -50,7 +56,7 @@ func TestSecretsStay(t *testing.T) {
 		t.Errorf("/proc/PID/mem belongs to user %d: whatever else runs as that user may read it", owner.Uid)
 	}
 	must(t, cmd.Process.Signal(syscall.SIGQUIT))
-	_ = cmd.Wait() // it dies of it
+	<-ended // it dies of it
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.CoreDump() {
 		t.Errorf("it ended with %v", cmd.ProcessState)
 	}
