@@ -338,7 +338,12 @@ func TestReloadIntoDryRunStopsTheRun(t *testing.T) {
 	s.signal <- syscall.SIGHUP
 	waits(t, func() bool { return strings.Contains(w.logs.String(), "configuration reloaded") })
 	close(reloaded)
-	s.until(`ppms_syncd_runs_total{result="partial"} 1`)
+	s.waits("run", func(text string) bool {
+		return strings.Contains(text, `ppms_syncd_runs_total{result="partial"} 1`) || strings.Contains(text, `ppms_syncd_runs_total{result="success"} 1`)
+	})
+	if _, text := s.get(http.MethodGet, "/metrics"); !strings.Contains(text, `ppms_syncd_runs_total{result="success"} 0`) {
+		t.Error("it went on to the end")
+	}
 	for _, e := range w.sim.Effects() {
 		if e.Action == "setright" {
 			t.Errorf("it went on: %s", effectLine(&e))
