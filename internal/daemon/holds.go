@@ -38,38 +38,32 @@ func (a *App) Hold(ctx context.Context, login, reason string) error {
 
 // accountOf is the login of a person's account, whose entry may have another one, and whether the ledger knows it.
 func accountOf(ctx context.Context, l Ledger, login string) (account string, known bool, err error) {
-	logins, err := knownLogins(ctx, l)
-	if err != nil {
-		return login, false, err
-	}
+	logins, links, err := knownLogins(ctx, l)
 	if _, listed := spelling(logins, login); listed {
-		return login, true, nil
+		return login, true, err
 	}
-	key := reconcile.KeyOf(login)
-	memory, err := l.Memory(ctx, time.Time{})
-	for i := range memory.Links {
-		if memory.Links[i].Key == key {
-			return memory.Links[i].Login, true, err
+	for i := range links {
+		if links[i].Key == reconcile.KeyOf(login) {
+			return links[i].Login, true, err
 		}
 	}
 	return login, false, err
 }
 
 // knownLogins are those of all accounts that the ledger has seen or linked.
-func knownLogins(ctx context.Context, l Ledger) ([]string, error) {
+func knownLogins(ctx context.Context, l Ledger) (logins []string, links []reconcile.Link, err error) {
 	accounts, err := l.Accounts(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	memory, err := l.Memory(ctx, time.Time{})
-	var logins []string
 	for i := range accounts {
 		logins = append(logins, accounts[i].Login)
 	}
 	for i := range memory.Links {
 		logins = append(logins, memory.Links[i].Login)
 	}
-	return logins, err
+	return logins, memory.Links, err
 }
 
 // Release ends all holds on one person.

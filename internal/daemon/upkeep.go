@@ -101,7 +101,7 @@ func (a *App) forget(ctx context.Context, l Ledger, login string, yes bool) erro
 	if !yes && a.ask("Forget "+harmless(login)+"?") == No {
 		return &ExitError{Code: ExitFailed, Err: errors.New("nothing was removed")}
 	}
-	if err := l.Forget(ctx, reconcile.KeyOf(login), a.actor(), a.Now()); err != nil {
+	if err := l.Forget(ctx, key, a.actor(), a.Now()); err != nil {
 		return err
 	}
 	p.printf("Forgotten.\n")
