@@ -107,6 +107,7 @@ type Ledger interface {
 	View(ctx context.Context) (ledger.View, bool, error)
 	Pending(ctx context.Context) ([]ledger.Entry, error)
 	Runs(ctx context.Context, limit int) ([]ledger.Run, error)
+	Latest(ctx context.Context) (ledger.Run, bool, error)
 	Ends(ctx context.Context) (last, success time.Time, err error)
 	Run(ctx context.Context, id int64) (ledger.Run, bool, error)
 	Entries(ctx context.Context, run int64) ([]ledger.Entry, error)

@@ -114,16 +114,16 @@ func (x *explanation) judge(guards reconcile.GuardSettings, m reconcile.Memory) 
 	reconcile.Judge(&x.plan, guards, m, x.now)
 }
 
-// heldBefore marks the changes that a guard held in the last run: what it counted of others is not known here, and will be so again.
+// heldBefore marks the changes that a guard held in the last plan: what it counted of others is not known here, and will be so again.
 func (r *run) heldBefore(ctx context.Context, plan *reconcile.Plan) error {
 	if r.ledger == nil {
 		return nil
 	}
-	runs, err := r.ledger.Runs(ctx, 1)
-	if err != nil || len(runs) == 0 || runs[0].Result != ledger.Held || runs[0].Undoes != 0 {
+	run, _, err := r.ledger.Latest(ctx)
+	if err != nil || run.Result != ledger.Held || run.Undoes != 0 {
 		return err
 	}
-	last, _, err := r.ledger.HeldPlan(ctx, runs[0].PlanHash)
+	last, _, err := r.ledger.HeldPlan(ctx, run.PlanHash)
 	if err != nil {
 		return err
 	}

@@ -186,13 +186,21 @@ func TestExplainWhatAGuardHolds(t *testing.T) {
 	expect(t, w.explain("emmy"), "setright: SP8, left from A to D", "but guard scope holds it", "needs-approval")
 }
 
-// What others of the plan count is not known to explain, and so it takes the word of the last run.
+// What others of the plan count is not known to explain, and so it takes the word of the last plan, whatever was written by hand since.
 func TestExplainWhatTheLastRunHeld(t *testing.T) {
 	t.Parallel()
 	w := settled(t, func(s *settings) { s.Guards = "creations: {count: 1, percent: 0, floor: 1}" })
 	w.put(person("max", "Max", "Born", "curielab"), person("erwin", "Erwin", "Schroedinger", "curielab"))
 	held := w.apply().exits(daemon.ExitHeld)
 	expect(t, w.explain("max"), "newuser:", "but guard creations holds it")
+	must(t, w.app.SetRight(t.Context(), daemon.RightOptions{Login: "visitor", System: "12", Level: "N", WriteOptions: daemon.WriteOptions{Yes: true}}))
+	w.text()
+	w.faults("getusers:html")
+	w.apply().exits(daemon.ExitFailed)
+	w.faults()
+	expect(t, w.explain("max"), "newuser:", "but guard creations holds it")
+	must(t, w.app.History(t.Context(), daemon.HistoryOptions{}))
+	expect(t, w.text(), "Run 2 was held (creations: 2, limit 1)", "ppms-syncd approve ")
 	must(t, w.app.Approve(t.Context(), held.Hash, time.Hour))
 	w.text()
 	text := w.explain("max")

@@ -65,13 +65,17 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 	if err != nil {
 		return err
 	}
-	if runs[0].Result == ledger.Held {
-		plan, found, err := l.HeldPlan(ctx, runs[0].PlanHash)
+	last, _, err := l.Latest(ctx)
+	if err != nil {
+		return err
+	}
+	if last.Result == ledger.Held {
+		plan, found, err := l.HeldPlan(ctx, last.PlanHash)
 		if err != nil {
 			return err
 		}
 		if found {
-			p.printf("\nThe last run was held (%s). %s\n", tripped(&plan), howToGoOn(&plan, memory.Approved, a.Now()))
+			p.printf("\nRun %d was held (%s). %s\n", last.ID, tripped(&plan), howToGoOn(&plan, memory.Approved, a.Now()))
 		}
 	}
 	if n := len(memory.Held()); n > 0 {
@@ -80,7 +84,7 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 	return p.err
 }
 
-// howToGoOn says what to do about the plan of the last run, which was held.
+// howToGoOn says what to do about the last plan, which was held.
 func howToGoOn(plan *reconcile.Plan, approved map[string]time.Time, now time.Time) string {
 	until := approvedUntil(plan, approved, now)
 	switch {

@@ -102,7 +102,7 @@ func TestHistoryOfRuns(t *testing.T) {
 	}
 	expect(t, all[1].Error, "a web page answered")
 	must(t, w.app.History(t.Context(), daemon.HistoryOptions{}))
-	expect(t, w.text(), "The last run was held (creations: 2, limit 0)", "ppms-syncd approve "+held.Hash[:19], "9 applied")
+	expect(t, w.text(), "Run 3 was held (creations: 2, limit 0)", "ppms-syncd approve "+held.Hash[:19], "9 applied")
 	if err := w.app.History(t.Context(), daemon.HistoryOptions{Run: 99}); err == nil || !strings.Contains(err.Error(), "no run 99") {
 		t.Errorf("run 99: %v", err)
 	}

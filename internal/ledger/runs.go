@@ -118,6 +118,18 @@ func (l *Ledger) Runs(ctx context.Context, limit int) (runs []Run, err error) {
 	return runs, err
 }
 
+// Latest returns the last run that came to a plan; false: none did. Writes by hand are none.
+func (l *Ledger) Latest(ctx context.Context) (r Run, found bool, err error) {
+	err = l.read(ctx, func(tx *sql.Tx) error {
+		runs, err := list(ctx, tx, scanRun, selectRuns+` WHERE mode <> 'manual' AND result <> 'failed' ORDER BY id DESC LIMIT 1`)
+		if found = len(runs) > 0; found {
+			r = runs[0]
+		}
+		return err
+	})
+	return r, found, err
+}
+
 // Ends returns when the last run ended, and the last that was a success; zero: none did. Runs by hand are none of them.
 func (l *Ledger) Ends(ctx context.Context) (last, success time.Time, err error) {
 	err = l.read(ctx, func(tx *sql.Tx) error {
