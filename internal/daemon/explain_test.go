@@ -6,6 +6,7 @@ import (
 
 	"ppms-syncd/internal/daemon"
 	"ppms-syncd/internal/ldapsrc/ldaptest"
+	"ppms-syncd/internal/ppmssim"
 )
 
 // explain is ppms-syncd explain LOGIN. Like a plan it writes nothing.
@@ -74,6 +75,13 @@ func TestExplainByTheLoginOfTheEntry(t *testing.T) {
 	for _, login := range []string{"emmy", "ehilbert"} {
 		expect(t, w.explain(login), "held back: duplicate-login: several entries have this login")
 	}
+	// Beside theirs there may be an account of the entry's login, which is nobody's.
+	w.remove(double.DN)
+	w.sim.PutUser(account("ehilbert", "Other", "Person", "curielab"))
+	w.apply().exits(daemon.ExitOK)
+	text := w.explain("ehilbert")
+	expect(t, text, "it is local", "linked to another; see ppms-syncd explain emmy.")
+	refuse(t, text, "both sides agree")
 }
 
 // PPMS has a spelling of its own, which no run has seen yet. A run finds it in the list of users, and so must explain,
@@ -128,9 +136,10 @@ func TestExplainLocalAccount(t *testing.T) {
 	t.Parallel()
 	w := settled(t)
 	w.remove(cn("em-users")) // a rule that is suspended is nothing to somebody local
+	w.sim.SetRight("visitor", 12, "D")
 	text := w.explain("visitor")
 	expect(t, text, "visitor: in PPMS, not in the directory.", "it is local, and ppms-syncd never writes it",
-		"kept: staff gave it", "nobody in the directory has this login")
+		"kept: staff gave it", "PPMS has D          as it should be", "nobody in the directory has this login")
 	refuse(t, text, "rule-suspended")
 }
 
@@ -164,6 +173,23 @@ func TestExplainLeaver(t *testing.T) {
 		refuse(t, text, "to be deactivated")
 		w.apply().exits(daemon.ExitOK)
 	}
+	w.staff("carl", func(u *ppmssim.User) { u.Active = true })
+	w.apply().exits(daemon.ExitOK)
+	text = w.explain("carl")
+	expect(t, text, "held back: reactivated-by-staff")
+	refuse(t, text, "to be deactivated")
+}
+
+func TestExplainDisabled(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) { s.Disabled = "attr('title') == 'gone'" })
+	w.set(uid("carl"), "title", "gone")
+	expect(t, w.explain("carl"), "Nothing yet: the person is disabled in the directory, which no run has seen.")
+	w.apply().exits(daemon.ExitOK)
+	expect(t, w.explain("carl"), "disabled since", "seen in 1 complete read;", "to be deactivated")
+	must(t, w.app.Hold(t.Context(), "carl", "on leave"))
+	w.text()
+	refuse(t, w.explain("carl"), "to be deactivated", "no run has seen")
 }
 
 func TestExplainWhoIsHeld(t *testing.T) {

@@ -212,10 +212,10 @@ func unchangedRight(v *reconcile.RightView) string {
 	switch {
 	case v.Have == reconcile.Superuser:
 		return "kept: an S is never touched"
-	case v.Wanted == reconcile.None && v.Have != reconcile.None && v.Gave == nil:
-		return "kept: staff gave it"
 	case v.Wanted == reconcile.None && v.Have == reconcile.Deactivated:
 		return "as it should be"
+	case v.Wanted == reconcile.None && v.Have != reconcile.None && v.Gave == nil:
+		return "kept: staff gave it"
 	case v.Wanted == reconcile.None && v.Gave != nil && (v.Gave.Overruled || v.Have != v.Gave.Level):
 		return "kept: staff changed it since"
 	case v.Wanted != reconcile.None && v.Have > v.Wanted:
@@ -262,7 +262,7 @@ func (x *explanation) next(p *printer) {
 			say("held back: %s: %s", i.Kind, i.Detail)
 		}
 	}
-	if cause, account := x.view.Leaver, x.view.Account; cause != nil && account != nil && account.Active {
+	if cause := x.view.Leaver; cause != nil && x.waits() {
 		end := x.config.Settings().Leavers.End(*cause)
 		say("%s since %s, seen in %s; to be deactivated (policy sync) from %s on, after %d reads", cause.State,
 			clock(cause.Since), count(cause.Reads, "complete read", "complete reads"), clock(end), x.config.Leavers.Confirmations)
@@ -273,6 +273,21 @@ func (x *explanation) next(p *printer) {
 	if next := x.config.Timetable().Next(x.now); !next.IsZero() {
 		p.printf("  The schedule has the next run at %s.\n", clock(next))
 	}
+}
+
+// waits says whether nothing but time stands between a leaver and the deactivation.
+func (x *explanation) waits() bool {
+	account := x.view.Account
+	if account == nil || !account.Active || x.view.Untouchable != "" || x.view.Unsettled {
+		return false
+	}
+	for _, c := range slices.Concat(x.mine(x.plan.Changes), x.mine(x.plan.Withheld)) {
+		if c.Guard() == reconcile.Deactivations { // which is said already
+			return false
+		}
+	}
+	return !slices.ContainsFunc(x.view.Holds, func(h reconcile.Hold) bool { return h.Field == "" || h.Field == reconcile.ActiveField }) &&
+		!slices.ContainsFunc(x.plan.Issues, func(i reconcile.Issue) bool { return i.Kind == reconcile.ReactivatedByStaff && x.concerns(&i) })
 }
 
 // concerns says whether an issue may hold something of this person. Whom a suspended rule is for nobody knows, but for those whom no
@@ -307,6 +322,12 @@ func (x *explanation) idle() string {
 		return "Nothing yet: whoever the account is linked to was not in this read."
 	case person == nil:
 		return "Nothing: there is nobody of this login."
+	case x.view.Other != "":
+		return "Nothing: the account is local, for the entry of this login is linked to another; see ppms-syncd explain " + x.view.Other + "."
+	case person.State == reconcile.Doubtful:
+		return "Nothing: this read does not tell whether the person is disabled."
+	case person.State != reconcile.Enabled && account != nil && account.Active && x.view.Link != nil && x.view.Leaver == nil:
+		return "Nothing yet: the person is " + person.State.String() + " in the directory, which no run has seen."
 	case person.State != reconcile.Enabled:
 		return "Nothing: the person is " + person.State.String() + " in the directory."
 	case account == nil && !person.Create:

@@ -43,7 +43,9 @@ type PersonView struct {
 	Person      *Person
 	Account     *Account
 	Link        *Link
-	Known       Key // of the account that the person, who is held, is known by: the issue says that login
+	Unsettled   bool   // an issue holds the whole person
+	Known       Key    // of the account that the person, who is held, is known by: the issue says that login
+	Other       string // login of the account that the person is linked to instead of this one
 	Leaver      *Cause
 	Untouchable string   // why the account is never written
 	Rules       []string // names of those that fit the person, or gave a right
@@ -69,8 +71,13 @@ func View(in Input, login string) PersonView {
 	found := c.personOf(key, v.Link)
 	if found != nil {
 		v.Person = found.Person
-		if link := c.links[found.ID]; link != nil && found.held {
+		v.Unsettled = found.held
+		switch link := c.links[found.ID]; {
+		case link == nil:
+		case found.held:
 			v.Known = KeyOf(link.Login)
+		case v.Link == nil:
+			v.Other = link.Login
 		}
 	}
 	if v.Link != nil {
