@@ -9,6 +9,7 @@ import (
 	"ppms-syncd/internal/config"
 	"ppms-syncd/internal/ldapsrc"
 	"ppms-syncd/internal/ledger"
+	"ppms-syncd/internal/ppms"
 	"ppms-syncd/internal/reconcile"
 )
 
@@ -150,24 +151,18 @@ func (r *run) sideOf(ctx context.Context, x *explanation) (*reconcile.PPMS, erro
 		}
 		side.Systems, side.Units, side.Admins, logins = l.systems, l.units, l.admins, l.all
 	}
-	key := reconcile.KeyOf(x.login)
+	other := x.otherLogin(r.memory.Links)
 	for i := range r.known {
 		logins = append(logins, r.known[i].Login)
-		if reconcile.KeyOf(r.known[i].Login) != key {
+		if key := reconcile.KeyOf(r.known[i].Login); key != reconcile.KeyOf(x.login) && key != reconcile.KeyOf(other) {
 			side.Accounts = append(side.Accounts, r.known[i].Account)
 		}
 	}
-	login, listed := spelling(logins, x.login)
-	if !listed && !x.seen.At.IsZero() { // made since the last run, perhaps
-		var err error
-		if login, err = r.spelled(ctx, login); err != nil {
-			return nil, err
-		}
-	}
-	user, exists, err := r.reader.User(ctx, login)
+	user, exists, also, err := r.accountNow(ctx, x, other, logins)
 	if err != nil {
 		return nil, err
 	}
+	side.Accounts = append(side.Accounts, also...)
 	side.Rights = map[int][]reconcile.Right{}
 	if !exists {
 		for _, system := range side.Systems {
@@ -176,7 +171,7 @@ func (r *run) sideOf(ctx context.Context, x *explanation) (*reconcile.PPMS, erro
 		return side, nil
 	}
 	side.Accounts = append(side.Accounts, user.Account)
-	others, err := r.otherSpellings(ctx, logins, login)
+	others, err := r.otherSpellings(ctx, logins, user.Login)
 	if err != nil {
 		return nil, err
 	}
@@ -189,6 +184,31 @@ func (r *run) sideOf(ctx context.Context, x *explanation) (*reconcile.PPMS, erro
 		side.Rights[system.ID] = []reconcile.Right{{Login: user.Login, Level: rights[system.ID]}}
 	}
 	return side, nil
+}
+
+// accountNow reads the account, or that of the other login, to which staff may have renamed it since the last run; also is that one if
+// both are there.
+func (r *run) accountNow(
+	ctx context.Context, x *explanation, other string, logins []string,
+) (user ppms.User, exists bool, also []reconcile.Account, err error) {
+	login, listed := spelling(logins, x.login)
+	if !listed && !x.seen.At.IsZero() { // made since the last run, perhaps
+		if login, err = r.spelled(ctx, login); err != nil {
+			return user, false, nil, err
+		}
+	}
+	if user, exists, err = r.reader.User(ctx, login); err != nil || other == "" {
+		return user, exists, nil, err
+	}
+	other, _ = spelling(logins, other)
+	renamed, there, err := r.reader.User(ctx, other)
+	switch {
+	case there && exists:
+		also = append(also, renamed.Account)
+	case there:
+		user, exists, x.login = renamed, true, renamed.Login
+	}
+	return user, exists, also, err
 }
 
 // otherSpellings reads the accounts whose logins differ from this one in spelling alone: they hold each other.
@@ -207,6 +227,29 @@ func (r *run) otherSpellings(ctx context.Context, logins []string, login string)
 		}
 	}
 	return accounts, nil
+}
+
+// otherLogin is that of the entry, if x has the account's, or the other way round; "" if both are the same.
+func (x *explanation) otherLogin(links []reconcile.Link) string {
+	linked := make(map[string]string, len(links))
+	for i := range links {
+		linked[links[i].ID] = links[i].Login
+	}
+	key := reconcile.KeyOf(x.login)
+	for i := range x.found.Directory.People {
+		p := &x.found.Directory.People[i]
+		account := linked[p.ID]
+		if account == "" || reconcile.KeyOf(account) == reconcile.KeyOf(p.Login) {
+			continue
+		}
+		switch key {
+		case reconcile.KeyOf(p.Login):
+			return account
+		case reconcile.KeyOf(account):
+			return p.Login
+		}
+	}
+	return ""
 }
 
 func (x *explanation) mine(changes []reconcile.Change) []*reconcile.Change {

@@ -324,16 +324,23 @@ func (x *explanation) idle() string {
 		return "Nothing: there is nobody of this login."
 	case x.view.Other != "":
 		return "Nothing: the account is local, for the entry of this login is linked to another; see ppms-syncd explain " + x.view.Other + "."
-	case person.State == reconcile.Doubtful:
-		return "Nothing: this read does not tell whether the person is disabled."
-	case person.State != reconcile.Enabled && account != nil && account.Active && x.view.Link != nil && x.view.Leaver == nil:
-		return "Nothing yet: the person is " + person.State.String() + " in the directory, which no run has seen."
 	case person.State != reconcile.Enabled:
-		return "Nothing: the person is " + person.State.String() + " in the directory."
+		return x.disabled(person.State)
 	case account == nil && !person.Create:
 		return "Nothing: accounts.create leaves this person out."
 	}
 	return "Nothing: both sides agree."
+}
+
+// disabled says why nothing happens to somebody who may not work.
+func (x *explanation) disabled(state reconcile.State) string {
+	switch account := x.view.Account; {
+	case state == reconcile.Doubtful:
+		return "Nothing: this read does not tell whether the person is disabled."
+	case account != nil && account.Active && x.view.Link != nil && x.view.Leaver == nil:
+		return fmt.Sprintf("Nothing yet: the person is %s in the directory, which no run has seen.", state)
+	}
+	return fmt.Sprintf("Nothing: the person is %s in the directory.", state)
 }
 
 func what(c *reconcile.Change) string {

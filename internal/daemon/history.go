@@ -65,23 +65,26 @@ func (a *App) History(ctx context.Context, o HistoryOptions) error {
 	if err != nil {
 		return err
 	}
-	last, _, err := l.Latest(ctx)
-	if err != nil {
+	if err := p.lastHeld(ctx, l, memory.Approved, a.Now()); err != nil {
 		return err
-	}
-	if last.Result == ledger.Held {
-		plan, found, err := l.HeldPlan(ctx, last.PlanHash)
-		if err != nil {
-			return err
-		}
-		if found {
-			p.printf("\nRun %d was held (%s). %s\n", last.ID, tripped(&plan), howToGoOn(&plan, memory.Approved, a.Now()))
-		}
 	}
 	if n := len(memory.Held()); n > 0 {
 		p.printf("\n%s; ppms-syncd history --holds tells what and how to end it.\n", count(n, "thing is held", "things are held"))
 	}
 	return p.err
+}
+
+// lastHeld says what to do if the last plan was held.
+func (p *printer) lastHeld(ctx context.Context, l Ledger, approved map[string]time.Time, now time.Time) error {
+	last, _, err := l.Latest(ctx)
+	if err != nil || last.Result != ledger.Held {
+		return err
+	}
+	plan, found, err := l.HeldPlan(ctx, last.PlanHash)
+	if found {
+		p.printf("\nRun %d was held (%s). %s\n", last.ID, tripped(&plan), howToGoOn(&plan, approved, now))
+	}
+	return err
 }
 
 // howToGoOn says what to do about the last plan, which was held.

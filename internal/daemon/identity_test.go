@@ -117,6 +117,11 @@ func TestRenamedLoginWaitsForStaff(t *testing.T) {
 	w.staffRename()
 	w.sim.SetRight("ehilbert", 12, "A")
 	w.sim.SetRight("ehilbert", 13, "A")
+	for _, login := range []string{"emmy", "ehilbert"} { // before a run has seen it
+		text := w.explain(login)
+		expect(t, text, "ehilbert (Emmy Hilbert): in the directory and in PPMS.", "updateuser: lname: Noether → Hilbert", "we set A")
+		refuse(t, text, "held back")
+	}
 	w.apply().exits(daemon.ExitOK).did("updateuser ehilbert lname=Hilbert").issues()
 	w.plan().exits(daemon.ExitOK).has().issues()
 	// What we gave is still ours.
