@@ -139,7 +139,7 @@ func TestExplainLocalAccount(t *testing.T) {
 	w.sim.SetRight("visitor", 12, "D")
 	text := w.explain("visitor")
 	expect(t, text, "visitor: in PPMS, not in the directory.", "it is local, and ppms-syncd never writes it",
-		"kept: staff gave it", "PPMS has D          as it should be", "nobody in the directory has this login")
+		"kept: staff gave it", "PPMS has D          as it should be", "the search finds nobody of this login")
 	refuse(t, text, "rule-suspended")
 }
 

@@ -315,7 +315,7 @@ func (x *explanation) idle() string {
 	case x.view.Untouchable != "":
 		return "Nothing: the account is " + x.view.Untouchable + "."
 	case person == nil && account != nil && x.view.Link == nil:
-		return "Nothing: nobody in the directory has this login, so that the account is local."
+		return "Nothing: the search finds nobody of this login, so that the account is local."
 	case person == nil && account != nil && !account.Active:
 		return "Nothing: the account is inactive already."
 	case person == nil && account != nil:
