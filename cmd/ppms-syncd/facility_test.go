@@ -38,7 +38,7 @@ func build(t *testing.T) string {
 
 var built = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(os.Getenv(workshopVar), "ppms-syncd")
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-o", path, ".")
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-o", path, ".") // TAGS of the Makefile
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)

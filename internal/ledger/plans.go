@@ -119,15 +119,6 @@ func (l *Ledger) HeldPlan(ctx context.Context, hash string) (plan reconcile.Plan
 	return plan, found, err
 }
 
-// HeldPlans returns all held plans, the newest first.
-func (l *Ledger) HeldPlans(ctx context.Context) (plans []HeldPlan, err error) {
-	err = l.read(ctx, func(tx *sql.Tx) (err error) {
-		plans, err = list(ctx, tx, scanPlan, selectPlans+` ORDER BY at DESC, run DESC`)
-		return err
-	})
-	return plans, err
-}
-
 // Approve stores that a plan's changes may be made until then. If shrink held the plan, what its read counted is
 // accepted too: as of the time of that read, under the scope of the accepted read before, so that a configuration that changed
 // meanwhile still makes removals wait. A read that was accepted later stands.

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
@@ -19,6 +21,15 @@ func plan(digits string) reconcile.Plan {
 		Withheld:  []reconcile.Change{}, Issues: []reconcile.Issue{{Kind: reconcile.OnHold, Login: "x"}},
 		Guards: []reconcile.GuardResult{{Name: reconcile.Deactivations, Value: 7, Limit: 3, Tripped: true}},
 	}
+}
+
+// HeldPlans returns all held plans, the newest first.
+func (l *Ledger) HeldPlans(ctx context.Context) (plans []HeldPlan, err error) {
+	err = l.read(ctx, func(tx *sql.Tx) (err error) {
+		plans, err = list(ctx, tx, scanPlan, selectPlans+` ORDER BY at DESC, run DESC`)
+		return err
+	})
+	return plans, err
 }
 
 func TestHeldPlans(t *testing.T) {

@@ -131,7 +131,7 @@ func (f File) content() (path, data string, err error) {
 		return "", "", err
 	}
 	if len(all) > longest {
-		return "", "", fmt.Errorf("secret file %s has more than %d bytes: that is no password", path, longest)
+		return "", "", fmt.Errorf("secret file %s has more than %d bytes: that is no password and no key", path, longest)
 	}
 	return path, string(all), nil
 }
