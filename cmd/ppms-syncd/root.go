@@ -98,7 +98,7 @@ func (p *program) root() *cobra.Command {
 
 // notEmpty refuses what a script gives whose variable is not set: a rehearsal must not become a run by it.
 func notEmpty(c *cobra.Command) error {
-	for _, name := range []string{"against", "approve", "out", "metrics-file", "dn"} {
+	for _, name := range []string{"against", "approve", "out", "metrics-file", "dn", "password-file"} {
 		if f := c.Flag(name); f != nil && f.Changed && strings.TrimSpace(f.Value.String()) == "" {
 			return fmt.Errorf("--%s is empty", name)
 		}

@@ -11,6 +11,22 @@ import (
 	"ppms-syncd/internal/reconcile"
 )
 
+// TestLatest: what was written by hand, has failed or is under way came to no plan.
+func TestLatest(t *testing.T) {
+	l := newLedger(t)
+	if _, found, err := l.Latest(t.Context()); found || err != nil {
+		t.Errorf("found %t, %v", found, err)
+	}
+	want := begin(t, l, Apply)
+	ok(t, l.FinishRun(t.Context(), want, RunResult{Finished: t0, Result: Held}))
+	ok(t, l.FinishRun(t.Context(), begin(t, l, Manual), RunResult{Finished: t0, Result: Success}))
+	ok(t, l.FinishRun(t.Context(), begin(t, l, Apply), RunResult{Finished: t0, Result: Failed}))
+	begin(t, l, Apply)
+	if r, found, err := l.Latest(t.Context()); !found || r.ID != want || r.Result != Held || err != nil {
+		t.Errorf("%+v, found %t, %v", r, found, err)
+	}
+}
+
 func TestRunsRoundTrip(t *testing.T) {
 	l := newLedger(t)
 	first, second := begin(t, l, Apply), begin(t, l, DryRun)
