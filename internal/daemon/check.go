@@ -53,11 +53,11 @@ func (a *App) Check(ctx context.Context, offline bool) error {
 	defer cancel()
 	c := &checks{printer: &printer{out: a.Out, colour: a.Colour}}
 	a.checkConfig(c)
-	password, key := a.checkSecrets(c)
+	reader, key := a.checkSecrets(c)
 	memory, last := a.checkLedger(ctx, c)
 	if !offline {
 		var directory *ldapsrc.Result
-		if password {
+		if reader {
 			directory = a.checkDirectory(ctx, c, memory)
 		}
 		if key {
@@ -90,8 +90,8 @@ func (a *App) checkConfig(c *checks) {
 	c.ok("configuration: policy %s, %s%s", a.Config.Policy, count(len(a.Config.Rights), "rule", "rules"), mode)
 }
 
-// checkSecrets says whether each secret and certificate that is needed can be read.
-func (a *App) checkSecrets(c *checks) (password, key bool) {
+// checkSecrets looks at each secret and certificate that is needed. It says whether it has what the reader of the directory needs, and the key.
+func (a *App) checkSecrets(c *checks) (reader, key bool) {
 	look := func(what string, file secret.File) bool {
 		path, _ := file.Find()
 		_, err := file.Read()
@@ -101,15 +101,15 @@ func (a *App) checkSecrets(c *checks) (password, key bool) {
 		return c.note(err, "%s: %s", what, path)
 	}
 	key = look("the PPMS API key (ppms.api_key_file)", a.Config.Pumapi().Key)
-	password = true
+	reader = true
 	if bind := a.Config.Directory().Bind; bind.Method == ldapsrc.Simple {
-		password = look("the bind password (ldap.bind.password_file)", bind.Password)
+		reader = look("the bind password (ldap.bind.password_file)", bind.Password)
 	}
 	if err := a.Config.Directory().CheckTLS(); err != nil {
 		c.fail("%v", err)
-		password = false // the directory is not asked: it would only say this again
+		reader = false // the directory is not asked: it would only say this again
 	}
-	return password, key
+	return reader, key
 }
 
 func (a *App) checkLedger(ctx context.Context, c *checks) (m reconcile.Memory, last string) {
