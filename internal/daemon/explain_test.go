@@ -42,7 +42,7 @@ func TestExplainBeforeTheFirstRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	expect(t, w.explain("carl"), "updateuser: email: charles@example.com → carl@example.org", "setright: SP8, left from N to A", "will be set to A",
-		"There was no run yet")
+		"managed      not yet: the next run links it to "+uid("carl"), "There was no run yet")
 	expect(t, w.explain("ada"), "ada (Ada Lovelace): in the directory, not in PPMS.", "newuser: lname Lovelace, fname Ada", "setright: SP8 STED from none to A")
 }
 

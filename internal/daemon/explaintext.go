@@ -155,7 +155,9 @@ func (x *explanation) account(p *printer) {
 		rows = append(rows, []string{f.String(), a.Fields[f]})
 	}
 	managed := "no: it is local, and ppms-syncd never writes it"
-	if link := x.view.Link; link != nil {
+	if link := x.view.Link; x.view.Matched {
+		managed = fmt.Sprintf("not yet: the next run links it to %s, since they agree", link.DN)
+	} else if link != nil {
 		managed = fmt.Sprintf("yes: linked to %s since %s (%s)", link.DN, clock(link.Since), link.Origin)
 	}
 	rows = append(rows, []string{"managed", managed})

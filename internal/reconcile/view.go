@@ -43,6 +43,7 @@ type PersonView struct {
 	Person      *Person
 	Account     *Account
 	Link        *Link
+	Matched     bool   // the link is one that the next run makes
 	Unsettled   bool   // an issue holds the whole person
 	Known       Key    // of the account that the person, who is held, is known by: the issue says that login
 	Other       string // login of the account that the person is linked to instead of this one
@@ -66,6 +67,7 @@ func View(in Input, login string) PersonView {
 	for i := range c.newLinks {
 		if KeyOf(c.newLinks[i].Login) == key {
 			v.Link = &c.newLinks[i]
+			v.Matched = c.links[v.Link.ID] == nil
 		}
 	}
 	found := c.personOf(key, v.Link)
