@@ -115,13 +115,14 @@ func (x *explanation) judge(guards reconcile.GuardSettings, m reconcile.Memory) 
 	reconcile.Judge(&x.plan, guards, m, x.now)
 }
 
-// heldBefore marks the changes that a guard held in the last plan: what it counted of others is not known here, and will be so again.
+// heldBefore marks the changes that a guard held in the last plan: what it counted of others is not known here, and will be so again,
+// unless the configuration has changed.
 func (r *run) heldBefore(ctx context.Context, plan *reconcile.Plan) error {
 	if r.ledger == nil {
 		return nil
 	}
 	run, _, err := r.ledger.Latest(ctx)
-	if err != nil || run.Result != ledger.Held || run.Undoes != 0 {
+	if err != nil || run.Result != ledger.Held || run.Undoes != 0 || run.ConfigHash != r.configHash() {
 		return err
 	}
 	last, _, err := r.ledger.HeldPlan(ctx, run.PlanHash)
