@@ -118,7 +118,7 @@ type Ledger interface {
 	FinishRun(ctx context.Context, run int64, result ledger.RunResult) error
 	Observe(ctx context.Context, run int64, seen reconcile.Observations, at time.Time) error
 	SaveAccounts(ctx context.Context, accounts []ledger.AccountSeen) error
-	DropAccounts(ctx context.Context, keys []reconcile.Key) error
+	DropAccounts(ctx context.Context, logins []string) error
 	SaveView(ctx context.Context, run int64, v ledger.View) error
 	Intend(ctx context.Context, run int64, c reconcile.Change, at time.Time) (int64, error)
 	Settle(ctx context.Context, entry int64, outcome reconcile.Outcome, detail string, at time.Time) error

@@ -54,23 +54,31 @@ func (a *App) remembered(ctx context.Context, l Ledger) ([]ledger.AccountSeen, e
 	accounts, err := l.Accounts(ctx)
 	if view.PPMS != a.instance() {
 		for i := range accounts {
-			accounts[i].VerifiedAt = time.Time{}
+			accounts[i] = unknown(accounts[i].Account)
 		}
 	}
 	return accounts, err
 }
 
-// changed finds accounts of which neither e-mail nor last name is as it was. What we have written since does not count.
+// unknown is a record of which nobody can say whose it is: it was not read yet, or we write both e-mail and last name.
+func unknown(a reconcile.Account) ledger.AccountSeen {
+	a.Fields[reconcile.Email], a.Fields[reconcile.Lname] = "", ""
+	return ledger.AccountSeen{Account: a}
+}
+
+// changed finds accounts of which neither e-mail nor last name is as it was, whatever the spelling of their login.
 func changed(accounts []reconcile.Account, remembered []ledger.AccountSeen) map[reconcile.Key]bool {
-	now := make(map[string]*reconcile.Account, len(accounts))
+	now, spelled := make(map[string]*reconcile.Account, len(accounts)), make(map[reconcile.Key]*reconcile.Account, len(accounts))
 	for i := range accounts {
-		now[accounts[i].Login] = &accounts[i]
+		now[accounts[i].Login], spelled[reconcile.KeyOf(accounts[i].Login)] = &accounts[i], &accounts[i]
 	}
 	other := map[reconcile.Key]bool{}
 	for i := range remembered {
-		was := &remembered[i]
-		if a := now[was.Login]; a != nil && !was.VerifiedAt.IsZero() && !sameField(a, was, reconcile.Email) && !sameField(a, was, reconcile.Lname) {
-			other[reconcile.KeyOf(a.Login)] = true
+		was, key := &remembered[i], reconcile.KeyOf(remembered[i].Login)
+		a := cmp.Or(now[was.Login], spelled[key])
+		known := was.Fields[reconcile.Email] != "" || was.Fields[reconcile.Lname] != ""
+		if a != nil && known && !sameField(a, was, reconcile.Email) && !sameField(a, was, reconcile.Lname) {
+			other[key] = true
 		}
 	}
 	return other

@@ -270,14 +270,14 @@ func (r *run) remember(ctx context.Context, seen reconcile.Observations, side *r
 	if err := r.ledger.SaveAccounts(ctx, r.seen(side, plan, now)); err != nil {
 		return err
 	}
-	present := make(map[reconcile.Key]bool, len(side.Accounts))
+	present := make(map[string]bool, len(side.Accounts))
 	for i := range side.Accounts {
-		present[reconcile.KeyOf(side.Accounts[i].Login)] = true
+		present[side.Accounts[i].Login] = true
 	}
-	var gone []reconcile.Key
+	var gone []string
 	for i := range r.known {
-		if key := reconcile.KeyOf(r.known[i].Login); !present[key] {
-			gone = append(gone, key)
+		if login := r.known[i].Login; !present[login] {
+			gone = append(gone, login)
 		}
 	}
 	if err := r.ledger.DropAccounts(ctx, gone); err != nil {
@@ -296,16 +296,19 @@ func (r *run) remember(ctx context.Context, seen reconcile.Observations, side *r
 // seen are the records that were read in this run. One that is about to be written counts as never verified, since it is then no
 // longer what was read, so that the next run reads it whatever becomes of this one.
 func (r *run) seen(side *reconcile.PPMS, plan *reconcile.Plan, now time.Time) []ledger.AccountSeen {
-	touched := map[string]bool{}
+	touched := map[string]*reconcile.Change{}
 	for i := range plan.Changes {
 		if c := &plan.Changes[i]; c.Kind == reconcile.UpdateUser {
-			touched[c.Login] = true
+			touched[c.Login] = c
 		}
 	}
 	var seen []ledger.AccountSeen
 	for i := range side.Accounts {
-		switch a := &side.Accounts[i]; {
-		case touched[a.Login]:
+		a := &side.Accounts[i]
+		switch c := touched[a.Login]; {
+		case c != nil && c.Fields[reconcile.Email.String()].From != nil && c.Fields[reconcile.Lname.String()].From != nil:
+			seen = append(seen, unknown(*a))
+		case c != nil:
 			seen = append(seen, ledger.AccountSeen{Account: *a})
 		case r.fresh[a.Login]:
 			seen = append(seen, ledger.AccountSeen{Account: *a, VerifiedAt: now})

@@ -208,7 +208,7 @@ func (m *manual) knownUnit(ctx context.Context, unit string) error {
 		"makes one", unit)
 }
 
-// freeAddress asks those who had the address when the ledger saw them last, those of that last name, and who is new since. PUMAPI has
+// freeAddress asks those who had the address when the ledger saw them last, those of that last name, and who is new or written since. PUMAPI has
 // no way to ask for the address itself, so that before a run has filled the ledger nothing is known.
 func (m *manual) freeAddress(ctx context.Context, logins []string, email, lname string) error {
 	remembered, err := m.remembered(ctx, m.ledger)
@@ -226,7 +226,7 @@ func (m *manual) freeAddress(ctx context.Context, logins []string, email, lname 
 	likely := slices.DeleteFunc(slices.Clone(logins), func(login string) bool { return seen[login] })
 	for i := range remembered {
 		f := &remembered[i].Fields
-		if reconcile.Same(reconcile.Email, f[reconcile.Email], email) || reconcile.KeyOf(f[reconcile.Lname]) == reconcile.KeyOf(lname) {
+		if remembered[i].VerifiedAt.IsZero() || reconcile.Same(reconcile.Email, f[reconcile.Email], email) || reconcile.KeyOf(f[reconcile.Lname]) == reconcile.KeyOf(lname) {
 			likely = append(likely, remembered[i].Login)
 		}
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"ppms-syncd/internal/ledger"
 	"ppms-syncd/internal/reconcile"
@@ -44,7 +45,10 @@ func (r *run) takeBack(ctx context.Context) (*Report, error) {
 			return nil, err
 		}
 	}
-	if err := r.ledger.SaveAccounts(ctx, r.seen(side, &report.Plan, r.Now())); err != nil {
+	seen := slices.DeleteFunc(r.seen(side, &report.Plan, r.Now()), func(a ledger.AccountSeen) bool {
+		return r.changed[reconcile.KeyOf(a.Login)] // the next run of the other kind has to see that
+	})
+	if err := r.ledger.SaveAccounts(ctx, seen); err != nil {
 		return nil, err
 	}
 	err = r.write(ctx, report)

@@ -84,14 +84,14 @@ func (l *Ledger) accounts(ctx context.Context, query string) (accounts []Account
 	return accounts, err
 }
 
-// DropAccounts forgets the records of these accounts, however they are spelled.
-func (l *Ledger) DropAccounts(ctx context.Context, keys []reconcile.Key) error {
-	if len(keys) == 0 {
+// DropAccounts forgets the records of these accounts, spelled just so.
+func (l *Ledger) DropAccounts(ctx context.Context, logins []string) error {
+	if len(logins) == 0 {
 		return nil
 	}
 	return l.write(ctx, func(tx *sql.Tx) error {
-		for _, key := range keys {
-			if _, err := execute(ctx, tx, `DELETE FROM accounts WHERE key = ?`, string(key)); err != nil {
+		for _, login := range logins {
+			if _, err := execute(ctx, tx, `DELETE FROM accounts WHERE login = ?`, login); err != nil {
 				return err
 			}
 		}

@@ -36,7 +36,7 @@ func TestAccounts(t *testing.T) {
 	if diff := cmp.Diff([]AccountSeen{never}, must(l.Unmatched(t.Context()))); diff != "" {
 		t.Error(diff)
 	}
-	ok(t, l.DropAccounts(t.Context(), []reconcile.Key{"ann", "nobody"}))
+	ok(t, l.DropAccounts(t.Context(), []string{full.Login, twin.Login, "nobody"}))
 	if diff := cmp.Diff([]AccountSeen{never}, must(l.Accounts(t.Context()))); diff != "" {
 		t.Error(diff)
 	}

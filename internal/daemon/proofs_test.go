@@ -1,0 +1,88 @@
+package daemon_test
+
+import (
+	"testing"
+	"time"
+
+	"ppms-syncd/internal/daemon"
+	"ppms-syncd/internal/ppmssim"
+	"ppms-syncd/internal/reconcile"
+)
+
+// another gives a login to somebody else, between two runs.
+func (w *world) another(login, now string) {
+	w.t.Helper()
+	w.sim.DeleteUser(login)
+	guest := account(now, "Guest", "Visitor", "darwinlab")
+	guest.Email = "guest@example.com"
+	w.sim.PutUser(guest)
+}
+
+// Whatever kind of run is the first to read an account that was given to somebody else, none takes it for the old one afterwards.
+func TestSwappedAccountIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	for name, between := range map[string]func(w *world){
+		"an undo has read it": func(w *world) {
+			w.another("lise", "lise")
+			w.undo(1)
+			w.apply(undoFile(w)).exits(daemon.ExitOK)
+		},
+		"in another spelling": func(w *world) { w.another("lise", "LISE") },
+		"in another spelling, beside the old one": func(w *world) {
+			guest := account("LISE", "Guest", "Visitor", "darwinlab")
+			guest.Email = "guest@example.com"
+			w.sim.PutUser(guest)
+			w.apply().exits(daemon.ExitOK)
+			w.sim.DeleteUser("lise")
+		},
+		"it was just written": func(w *world) {
+			w.set(uid("lise"), "telephoneNumber", "+41 1")
+			w.apply().exits(daemon.ExitOK).did("updateuser lise phone=+41 1")
+			w.another("lise", "lise")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := settled(t)
+			between(w)
+			before := w.sim.Snapshot()
+			w.apply().says(reconcile.IdentityMismatch, "guest@example.com")
+			w.unchanged(before)
+		})
+	}
+}
+
+// Somebody who gets the login of a leaver whose deactivation waits is not deactivated by the approval that was for the leaver.
+func TestApprovalOfALeaverIsNotForWhoGetsTheLogin(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.configure(func(s *settings) { s.UserFilter = "(&(objectClass=inetOrgPerson)(!(uid=carl)))" })
+	w.days(7)
+	w.pass(24 * time.Hour)
+	held := w.apply().exits(daemon.ExitHeld)
+	held.change("updateuser carl active=false")
+	must(t, w.app.Approve(t.Context(), held.Hash, 72*time.Hour))
+	w.text()
+	w.another("carl", "carl")
+	before := w.sim.Snapshot()
+	w.apply().exits(daemon.ExitOK).issues("identity-mismatch carl")
+	w.unchanged(before)
+}
+
+// A record that PPMS spells otherwise by now takes nobody's turn.
+func TestFormerSpellingTakesNoTurn(t *testing.T) {
+	w := settled(t, func(s *settings) { s.VerifyEvery = "3h" })
+	w.next()
+	w.next()
+	w.staff("emmy", func(u *ppmssim.User) { w.sim.DeleteUser("emmy"); u.Login = "Emmy" })
+	w.next()
+	began := w.now
+	for range 6 {
+		w.next()
+	}
+	for login, at := range w.verified() {
+		if !at.After(began) {
+			t.Errorf("%s was not read within three hours", login)
+		}
+	}
+}
