@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ppms-syncd/internal/daemon"
+	"ppms-syncd/internal/ldapsrc/ldaptest"
 	"ppms-syncd/internal/ppmssim"
 	"ppms-syncd/internal/reconcile"
 )
@@ -84,5 +85,108 @@ func TestFormerSpellingTakesNoTurn(t *testing.T) {
 		if !at.After(began) {
 			t.Errorf("%s was not read within three hours", login)
 		}
+	}
+}
+
+// away just then loses nothing when that ends.
+func TestReadThatProvesNothingIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	takeName := func(w *world) {
+		other := group("confocal-users", uid("carl"))
+		other.DN = "cn=confocal-users,ou=new," + groupBase
+		w.remove(cn("confocal-users"))
+		w.put(folder("ou=new,"+groupBase, "organizationalUnit", "ou"), other)
+	}
+	move := func(w *world) {
+		emmy := w.entry(uid("emmy"))
+		w.remove(emmy.DN)
+		emmy.DN = "uid=emmy,ou=staff," + peopleBase
+		w.put(folder("ou=staff,"+peopleBase, "organizationalUnit", "ou"), emmy)
+	}
+	emmyAt := func(w *world) string {
+		for _, e := range w.Entries {
+			if len(e.Attrs["uid"]) > 0 && e.Attrs["uid"][0] == "emmy" {
+				return e.DN
+			}
+		}
+		return ""
+	}
+	away := map[string][2]func(w *world){
+		"disabled": {
+			func(w *world) { w.set(emmyAt(w), "employeeType", "left") }, func(w *world) { w.set(emmyAt(w), "employeeType") },
+		},
+		"inactive": {
+			func(w *world) { w.staff("emmy", func(u *ppmssim.User) { u.Active = false }) },
+			func(w *world) { w.staff("emmy", func(u *ppmssim.User) { u.Active = true }) },
+		},
+		"administrator": {
+			func(w *world) { w.staff("emmy", func(u *ppmssim.User) { u.Admin = true }) },
+			func(w *world) {
+				w.staff("emmy", func(u *ppmssim.User) { u.Admin = false })
+				for range 8 {
+					w.pass(24 * time.Hour)
+					w.apply()
+				}
+			},
+		},
+	}
+	for what, happens := range map[string]func(w *world){"another group": takeName, "moved": move} {
+		for name, c := range away {
+			t.Run(what+", "+name, func(t *testing.T) {
+				t.Parallel()
+				w := settled(t, func(s *settings) { s.Disabled = "attr('employeeType') == 'left'" })
+				happens(w)
+				c[0](w)
+				w.apply()
+				c[1](w)
+				w.apply()
+				w.apply()
+				if w.sim.Right("emmy", 12) != "A" {
+					t.Error("emmy lost a right, and nobody saw her leave the group")
+				}
+				w.plan().change("setright emmy 12 D")
+			})
+		}
+	}
+}
+
+// Likewise of who is disabled.
+func TestHiddenGroupIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string][2]func(w *world){
+		"inactive": {
+			func(w *world) { w.staff("emmy", func(u *ppmssim.User) { u.Active = false }) },
+			func(w *world) { w.staff("emmy", func(u *ppmssim.User) { u.Active = true }) },
+		},
+		"held": {
+			func(w *world) {
+				twin := person("twin", "Another", "Emmy", "curielab")
+				twin.Attrs["uid"] = []string{"emmy"}
+				w.put(twin)
+			},
+			func(w *world) { w.remove(uid("twin")) },
+		},
+		"missing": {
+			func(w *world) { w.remove(uid("emmy")) },
+			func(w *world) { w.put(person("emmy", "Emmy", "Noether", "curielab")) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := settled(t, func(s *settings) {
+				s.Rights, s.Disabled = "[]", "!('confocal-users' in groups || 'em-users' in groups)"
+			})
+			w.dir.SetFaults(ldaptest.Fault{Base: groupBase, Do: ldaptest.Hide(cn("imaging"))})
+			c[0](w)
+			w.apply()
+			c[1](w)
+			for range 4 {
+				w.apply()
+				w.pass(24 * time.Hour)
+			}
+			if u, _ := w.sim.User("emmy"); !u.Active {
+				t.Error("emmy was deactivated because a group was hidden")
+			}
+		})
 	}
 }

@@ -83,7 +83,7 @@ func supports() []support {
 		{"a read that shrank confirms nobody", leavers, "if c.frozen {\n\t\treturn", "if c.frozen && ON {\n\t\treturn", "TestCompute"},
 		{"reactivated-by-staff", leavers, "if ours, ok := c.deactivated[key]; ok {", "if ours, ok := c.deactivated[key]; ok && ON {", "TestCompute"},
 
-		{"a group that lists the former DN proves nothing", rights, "if s.Former || ", "if s.Former && ON || ", "daemon.TestMovedEntryThatGroupsDoNotFollow"},
+		{"a group that lists the former DN proves nothing", rights, "if former[KeyOf(grant.Login)] || ", "if former[KeyOf(grant.Login)] && ON || ", "daemon.TestMovedEntryThatGroupsDoNotFollow"},
 		{"another group of the name proves nothing", rights, "|| c.anotherGroup(grant.System) {", "|| c.anotherGroup(grant.System) && ON {", "daemon.TestAnotherGroupOfTheName"},
 		{"right-blocked-by-staff", rights, "case have == Deactivated && (gave == nil || gave.Level != Deactivated):", "case (have == Deactivated && (gave == nil || gave.Level != Deactivated)) && ON:", "TestCompute"},
 		{"right-lowered-by-staff", rights, "case gave != nil && gave.Level != Deactivated && have < gave.Level:", "case gave != nil && gave.Level != Deactivated && have < gave.Level && ON:", "TestCompute"},

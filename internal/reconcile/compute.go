@@ -172,7 +172,7 @@ func (c *comparison) issue(kind IssueKind, login, format string, args ...any) {
 }
 
 // cause continues the memory of something that may end in a removal. An earlier cause of the same nature goes on; one of
-// another nature is counted anew but keeps its proof or lack of it. A new one is proven only if the last accepted read that
+// another nature is counted anew but keeps its proof or lack of it, if anything shows the opposite. A new one is proven only if the last accepted read that
 // showed the opposite had the present scope.
 func (c *comparison) cause(before *Cause, state State, oppositeScope string) Cause {
 	next := Cause{State: state, Since: c.Now, Reads: 1}
@@ -188,7 +188,7 @@ func (c *comparison) cause(before *Cause, state State, oppositeScope string) Cau
 		if next.Since.After(c.Now) { // the clock went back
 			next.Since = c.Now
 		}
-	default:
+	case oppositeScope != "":
 		next.Scope = before.Scope
 	}
 	return next

@@ -65,7 +65,8 @@ func (c *comparison) shownEnabled(link *Link, s *subject) string {
 	if s.Former {
 		why = "groups list " + s.DN + " as " + link.DN + "; let them follow"
 	}
-	if _, known := c.Memory.Leavers[link.ID]; known || why == "" {
+	before, known := c.Memory.Leavers[link.ID]
+	if known = known && before.state() == (Cause{State: s.State}).state(); known || why == "" {
 		return link.EnabledScope
 	}
 	c.issue(RuleSuspended, "", "whom this read is the first to show as disabled is not deactivated without approval: %s", why)

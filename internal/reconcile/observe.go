@@ -82,7 +82,34 @@ func (c *comparison) linksToKeep() []Link {
 			links = append(links, next)
 		}
 	}
-	return append(links, c.goneLinks()...)
+	return c.withoutProof(append(links, c.goneLinks()...))
+}
+
+// withoutProof ends the proof that somebody was enabled, of all whom this read does not show so, where it may have shown less than before
+// or groups list the entry under a former DN. Later reads no longer know of that, and may be the first to look at them.
+func (c *comparison) withoutProof(links []Link) []Link {
+	doubt := map[string]bool{}
+	for id := range c.links {
+		doubt[id] = c.hidden != ""
+	}
+	for i := range c.subjects {
+		s := &c.subjects[i]
+		doubt[s.ID] = s.State != Enabled && (c.hidden != "" || s.Former)
+	}
+	for i := range links {
+		if id := links[i].ID; doubt[id] {
+			links[i].EnabledScope, doubt[id] = "", false
+		}
+	}
+	kept := len(links)
+	for id, link := range c.links {
+		if next := *link; doubt[id] && link.EnabledScope != "" {
+			next.EnabledScope = ""
+			links = append(links, next)
+		}
+	}
+	slices.SortFunc(links[kept:], func(a, b Link) int { return cmp.Compare(a.ID, b.ID) })
+	return links
 }
 
 // goneLinks are those whose account PPMS does not have, and those whose account may be another and is not known to be theirs.

@@ -116,9 +116,16 @@ func (x *given) find(account, system int32) *Grant {
 
 // carryGrants keeps the memory of what we gave, under the accounts' present logins. A D of ours ends when somebody gives the right
 // again; one that is not listed stays, since whether PPMS lists a D is not known.
+//
+// Where this read may show that it was the name that changed, of a group or of an entry, and not the membership, it ends the proof of every
+// grant, also of those that it does not look at: who is disabled, held or away comes back when nobody can see that any more.
 func (c *comparison) carryGrants(g *grid) *given {
 	x := &given{at: make(map[[2]int32]int, len(c.Memory.Grants)), of: map[int32][]int{}, lost: map[int]bool{}}
+	former := c.formerAccounts()
 	for _, grant := range c.Memory.Grants {
+		if former[KeyOf(grant.Login)] || c.anotherGroup(grant.System) {
+			grant.WantedScope = ""
+		}
 		if login, ok := c.moved[KeyOf(grant.Login)]; ok {
 			grant.Login = login
 		}
@@ -137,6 +144,17 @@ func (c *comparison) carryGrants(g *grid) *given {
 		}
 	}
 	return x
+}
+
+// formerAccounts are those of people whom groups list under a DN that they had before.
+func (c *comparison) formerAccounts() map[Key]bool {
+	former := map[Key]bool{}
+	for i := range c.subjects {
+		if link := c.links[c.subjects[i].ID]; link != nil && c.subjects[i].Former {
+			former[KeyOf(link.Login)] = true
+		}
+	}
+	return former
 }
 
 // grantTo plans what is wanted and not there.
@@ -211,11 +229,7 @@ func (c *comparison) revokeFrom(s *subject, g *grid, want *wishes, given *given)
 		if c.frozen || g.covered[system] || c.leftRule(grant, system) {
 			continue
 		}
-		gave := grant.WantedScope
-		if s.Former || c.anotherGroup(grant.System) {
-			gave = "" // it may be the name that changed, and not the membership
-		}
-		cause := c.cause(grant.Unwanted, Enabled, gave)
+		cause := c.cause(grant.Unwanted, Enabled, grant.WantedScope)
 		grant.Unwanted = &cause
 		given.lost[i] = grant.Overruled
 		if grant.Overruled || levels[s.account] != grant.Level {
