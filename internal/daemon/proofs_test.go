@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -86,6 +87,27 @@ func TestFormerSpellingTakesNoTurn(t *testing.T) {
 			t.Errorf("%s was not read within three hours", login)
 		}
 	}
+}
+
+// A write that was in doubt when the backup was made, and is settled after it was put back, proves as little as all else.
+func TestBackupOfARunProvesNothing(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.put(group("em-users", uid("lise"), uid("emmy")))
+	w.when(1, "setright", "login=emmy", func() { must(t, w.app.Backup(t.Context(), w.path("backup.db"))) })
+	w.pass(time.Minute)
+	must(t, w.app.Apply(t.Context(), daemon.ApplyOptions{}))
+	w.when(0, "", "", nil)
+	w.text()
+	w.put(group("em-users", uid("lise")))
+	w.apply().exits(daemon.ExitOK).did("setright emmy 21 D")
+	w.sim.SetRight("emmy", 21, "N") // staff: she may
+	w.apply().exits(daemon.ExitOK).did()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		must(t, os.Rename(w.path("ledger.db"+suffix), w.path("old.db"+suffix)))
+	}
+	must(t, os.Rename(w.path("backup.db"), w.path("ledger.db")))
+	w.apply().exits(daemon.ExitHeld).did().issues("needs-approval emmy")
 }
 
 // away just then loses nothing when that ends.

@@ -71,6 +71,7 @@ func unprove(ctx context.Context, file string) error {
 			`UPDATE links SET enabled_scope = ''`,
 			`UPDATE leavers SET scope = ''`,
 			`UPDATE grants SET wanted_scope = '', unwanted_scope = iif(unwanted_scope IS NULL, NULL, '')`,
+			`UPDATE baseline SET run = NULL`, // of the read whose writes may still be settled
 			`DELETE FROM approvals`,
 		} {
 			if _, err := tx.ExecContext(ctx, statement); err != nil {
