@@ -212,3 +212,26 @@ func TestHiddenGroupIsNotForgotten(t *testing.T) {
 		})
 	}
 }
+
+// An account that was gone and is there under the new login is theirs with the state that staff gave it.
+func TestRenamedAccountThatWasGoneIsNotReactivated(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.remove(uid("lise"))
+	for range 9 {
+		w.apply()
+		w.pass(24 * time.Hour)
+	}
+	if u, _ := w.sim.User("lise"); u.Active {
+		t.Fatal("lise is not deactivated")
+	}
+	w.sim.DeleteUser("lise")
+	w.apply()
+	renamed := account("meitner", "Lise", "Meitner", "curielab")
+	renamed.Active = false
+	w.sim.PutUser(renamed)
+	lise := person("lise", "Lise", "Meitner", "curielab")
+	lise.Attrs["uid"] = []string{"meitner"}
+	w.put(lise)
+	w.apply().did().says(reconcile.InactiveByStaff, "not by us")
+}

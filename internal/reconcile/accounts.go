@@ -115,8 +115,9 @@ func (c *comparison) decideFields(s *subject, units map[string]string, emails em
 // decideReturn decides on an inactive account of somebody who is in the directory.
 func (c *comparison) decideReturn(s *subject) {
 	a := c.accountOf(s)
-	ours, ok := c.Memory.Deactivated[c.before(KeyOf(a.Login))]
-	ok = ok && !c.another(KeyOf(a.Login))
+	key := c.before(KeyOf(a.Login))
+	ours, ok := c.Memory.Deactivated[key]
+	ok = ok && !c.another(key)
 	if !ok || ours.Overruled {
 		c.issue(InactiveByStaff, a.Login, "in the directory, but inactive in PPMS, and not by us: left so; activate it in PPMS if they may work")
 		return
