@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -211,6 +212,23 @@ func TestHiddenGroupIsNotForgotten(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A clock that was ahead does not keep the size of a directory from being accepted once it is right again.
+func TestSizeIsAcceptedAfterAClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	w := settled(t, func(s *settings) { crowd(s, 60) })
+	right := w.now
+	w.pass(2 * 365 * 24 * time.Hour)
+	w.apply()
+	w.now = right
+	for i := range 16 {
+		w.remove(uid(fmt.Sprintf("p%02d", i+1)))
+	}
+	held := w.apply().exits(daemon.ExitHeld)
+	must(t, w.app.Approve(t.Context(), held.Hash, time.Hour))
+	expect(t, w.text(), "Accepted as the new size of the directory")
+	w.apply().exits(daemon.ExitOK)
 }
 
 // An account that was gone and is there under the new login is theirs with the state that staff gave it.

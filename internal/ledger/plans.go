@@ -23,7 +23,7 @@ type HeldPlan struct {
 // those of a read that shrank may be none.
 func (l *Ledger) HoldPlan(ctx context.Context, run int64, plan reconcile.Plan, at time.Time) error {
 	return l.write(ctx, func(tx *sql.Tx) error {
-		if err := keepSize(ctx, tx, &plan); err != nil {
+		if err := keepSize(ctx, tx, &plan, at); err != nil {
 			return err
 		}
 		content, err := json.Marshal(plan)
@@ -52,7 +52,7 @@ func makeRoom(ctx context.Context, tx *sql.Tx) error {
 }
 
 // keepSize gives a plan the larger size of the same plan held before, as long as no other read was accepted since.
-func keepSize(ctx context.Context, tx *sql.Tx, plan *reconcile.Plan) error {
+func keepSize(ctx context.Context, tx *sql.Tx, plan *reconcile.Plan, at time.Time) error {
 	before, err := list(ctx, tx, scanPlan, selectPlans+` WHERE hash = ?`, plan.Hash)
 	if err != nil || len(before) == 0 || !plan.Tripped(reconcile.Shrink) {
 		return err
@@ -61,7 +61,7 @@ func keepSize(ctx context.Context, tx *sql.Tx, plan *reconcile.Plan) error {
 	if err := readBaseline(ctx, tx, &m); err != nil {
 		return err
 	}
-	if old := &before[0].Plan; old.Tripped(reconcile.Shrink) && old.CreatedAt.After(m.Baseline.At) {
+	if old := &before[0].Plan; old.Tripped(reconcile.Shrink) && newer(old.CreatedAt, m.Baseline, at) {
 		plan.Directory.People = max(plan.Directory.People, old.Directory.People)
 		plan.Directory.Groups = max(plan.Directory.Groups, old.Directory.Groups)
 	}
@@ -140,6 +140,11 @@ func (l *Ledger) Approve(ctx context.Context, plan reconcile.Plan, actor Actor, 
 	})
 }
 
+// newer says whether a read is newer than the last accepted one, if the clock was not ahead then.
+func newer(read time.Time, accepted reconcile.Baseline, now time.Time) bool {
+	return read.After(accepted.At) || accepted.At.After(now)
+}
+
 func acceptCounts(ctx context.Context, tx *sql.Tx, plan *reconcile.Plan, at time.Time) error {
 	if !plan.Tripped(reconcile.Shrink) {
 		return nil
@@ -152,7 +157,7 @@ func acceptCounts(ctx context.Context, tx *sql.Tx, plan *reconcile.Plan, at time
 	if read.IsZero() {
 		read = at
 	}
-	if !read.After(m.Baseline.At) {
+	if !newer(read, m.Baseline, at) {
 		return nil
 	}
 	return writeBaseline(ctx, tx, 0, reconcile.Baseline{

@@ -108,7 +108,7 @@ func TestApprove(t *testing.T) {
 	}
 	late := p.CreatedAt.Add(time.Hour)
 	ok(t, l.Observe(t.Context(), begin(t, l, Apply), reconcile.Observations{Baseline: &reconcile.Baseline{At: late, People: 9}}, t0))
-	ok(t, l.Approve(t.Context(), p, someone, t0, until))
+	ok(t, l.Approve(t.Context(), p, someone, late, until))
 	if b := memory(t, l).Baseline; b.People != 9 || !b.At.Equal(late) {
 		t.Errorf("a later read was overruled: %+v", b)
 	}
