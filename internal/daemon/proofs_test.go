@@ -90,6 +90,22 @@ func TestFormerSpellingTakesNoTurn(t *testing.T) {
 	}
 }
 
+// An account whose making was undone is not made again until somebody says so, not even when staff have removed it.
+func TestUndoneAccountIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.undo(1)
+	w.apply(undoFile(w)).exits(daemon.ExitOK)
+	w.sim.DeleteUser("ada")
+	w.apply().exits(daemon.ExitOK)
+	must(t, w.app.Unlink(t.Context(), "ada"))
+	w.text()
+	w.apply().exits(daemon.ExitOK).did().says(reconcile.OnHold, "release ada")
+	must(t, w.app.Release(t.Context(), "ada"))
+	w.text()
+	w.apply().exits(daemon.ExitOK).did("newuser ada", "setright ada 12 A", "setright ada 13 A")
+}
+
 // A write that was in doubt when the backup was made, and is settled after it was put back, proves as little as all else.
 func TestBackupOfARunProvesNothing(t *testing.T) {
 	t.Parallel()

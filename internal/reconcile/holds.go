@@ -46,7 +46,11 @@ func (c *comparison) allowed(change *Change, holds map[string]Hold) bool {
 	report := func(what string, h Hold) {
 		c.issue(OnHold, change.Login, "%s is left alone: %s%s", what, h.Reason, h.remedy(change.Login))
 	}
-	if h, ok := holds[""]; ok {
+	h, ok := holds[""]
+	if !ok && change.Kind == NewUser { // whose making was undone
+		h, ok = holds[ActiveField]
+	}
+	if ok {
 		report("the account", h)
 		return false
 	}
