@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"ppms-syncd/internal/ldapsrc/ldaptest"
 	"ppms-syncd/internal/ppmssim"
 	"ppms-syncd/internal/reconcile"
+	"ppms-syncd/internal/secret"
 )
 
 // another gives a login to somebody else, between two runs.
@@ -87,6 +89,49 @@ func TestFormerSpellingTakesNoTurn(t *testing.T) {
 		if !at.After(began) {
 			t.Errorf("%s was not read within three hours", login)
 		}
+	}
+}
+
+// What a run wrote before an account counted as another, or as staff's, is not undone.
+func TestUndoOfWhatIsStaffsByNow(t *testing.T) {
+	t.Parallel()
+	for name, between := range map[string]func(w *world){
+		"account was gone and is back": func(w *world) {
+			w.sim.DeleteUser("ada")
+			w.apply().exits(daemon.ExitOK).issues("account-gone ada")
+			w.sim.PutUser(account("ada", "Ada", "Lovelace", "darwinlab"))
+			w.sim.SetRight("ada", 12, "A")
+			w.apply().exits(daemon.ExitOK).did("setright ada 13 A")
+		},
+		"unlinked and linked again": func(w *world) {
+			must(w.t, w.app.Unlink(w.t.Context(), "ada"))
+			w.text()
+			w.apply().exits(daemon.ExitOK).did()
+		},
+		"another PPMS": func(w *world) {
+			seed := facility()
+			seed.Users = append(seed.Users, account("ada", "Ada", "Lovelace", "darwinlab"))
+			seed.Rights = append(seed.Rights, ppmssim.Right{Login: "ada", System: 12, Level: "A"})
+			sim, err := ppmssim.New(ppmssim.Options{Key: secret.New(apiKey), Seed: seed, Now: w.clock})
+			must(w.t, err)
+			w.mu.Lock()
+			w.sim = sim
+			w.mu.Unlock()
+			w.configure(func(s *settings) { s.PPMS = strings.Replace(s.PPMS, "/pumapi/", "/other/pumapi/", 1) })
+			w.apply()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := settled(t)
+			between(w)
+			got := w.undo(1).says(reconcile.NotUndone, "right on SP8, left (12)")
+			for _, l := range lines(got.Changes) {
+				if l == "setright ada 12 D" || l == "updateuser ada active=false" {
+					t.Errorf("undoing run 1 would do %q", l)
+				}
+			}
+		})
 	}
 }
 

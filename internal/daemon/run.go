@@ -37,6 +37,7 @@ type run struct {
 
 	undoes  int64              // the run that this one undoes; 0 for a sync
 	journal []reconcile.Change // what that one wrote
+	ended   time.Time          // when the last of that was known
 }
 
 // Report is what a run found and did.
@@ -211,7 +212,7 @@ func (r *run) input(directory *ldapsrc.Result, side *reconcile.PPMS) reconcile.I
 func (r *run) compare(in reconcile.Input) (reconcile.Plan, reconcile.Observations) {
 	if r.undoes != 0 {
 		return reconcile.Undo(reconcile.UndoInput{
-			Now: in.Now, Run: r.undoes, Journal: r.journal, Settings: in.Settings, PPMS: in.PPMS, Memory: in.Memory, Changed: in.Changed,
+			Now: in.Now, Run: r.undoes, Journal: r.journal, Ended: r.ended, Settings: in.Settings, PPMS: in.PPMS, Memory: in.Memory, Changed: in.Changed,
 		}), reconcile.Observations{}
 	}
 	return reconcile.Compute(in)

@@ -64,7 +64,7 @@ func (r *run) takeBack(ctx context.Context) (*Report, error) {
 	return report, err
 }
 
-// applied is what a run wrote, as the journal has it.
+// applied is what a run wrote, as the journal has it. It notes when that ended.
 func (r *run) applied(ctx context.Context, id int64) ([]reconcile.Change, error) {
 	if r.ledger == nil {
 		return nil, r.noLedger()
@@ -83,6 +83,9 @@ func (r *run) applied(ctx context.Context, id int64) ([]reconcile.Change, error)
 	for i := range entries {
 		changes[i] = entries[i].Change
 		changes[i].Outcome = entries[i].Outcome
+		if at := entries[i].SettledAt; at.After(r.ended) {
+			r.ended = at
+		}
 	}
 	return changes, err
 }

@@ -41,7 +41,7 @@ type Link struct {
 	Key    Key    // of the entry's login when the link was made; differs from the account's only if a person linked them so
 	DN     string // last seen
 	Origin Origin
-	Since  time.Time
+	Since  time.Time // what we did to the account before is ours no more, unless a person linked them
 	// EnabledScope is the scope of the last accepted read that showed the person enabled; "" if none did.
 	EnabledScope string
 	// Gone is set once PPMS was seen without the account, until it has one of that login which agrees with the person: staff may have

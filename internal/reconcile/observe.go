@@ -74,6 +74,12 @@ func (c *comparison) linksToKeep() []Link {
 			continue
 		}
 		next := *link
+		if link.Gone { // what it has is staff's
+			next.Since = c.Now
+			if c.people[s.key] == 1 {
+				next.Origin = Matched
+			}
+		}
 		next.DN, next.Key, next.Gone = s.DN, s.key, false
 		if s.State == Enabled {
 			next.EnabledScope = c.Settings.Scope

@@ -11,10 +11,11 @@ import (
 // UndoInput is all that undoing a run rests on.
 type UndoInput struct {
 	Now      time.Time
-	Run      int64    // that is to be undone
-	Journal  []Change // what it wrote, with the outcomes
-	Settings Settings // of which the policy decides nothing here
-	PPMS     PPMS     // as it is now
+	Run      int64     // that is to be undone
+	Journal  []Change  // what it wrote, with the outcomes
+	Ended    time.Time // when the last of that was known
+	Settings Settings  // of which the policy decides nothing here
+	PPMS     PPMS      // as it is now
 	Memory   Memory
 	Changed  map[Key]bool // as of [Input]
 }
@@ -34,7 +35,7 @@ type UndoInput struct {
 func Undo(in UndoInput) Plan {
 	c := newComparison(&Input{Now: in.Now, Settings: in.Settings, PPMS: in.PPMS, Memory: in.Memory, Changed: in.Changed})
 	c.issues = nil // of accounts that the run may have nothing to do with
-	u := &undoing{comparison: c, run: in.Run, grid: c.readGrid(), units: c.indexUnits(), emails: c.indexEmails()}
+	u := &undoing{comparison: c, run: in.Run, ended: in.Ended, grid: c.readGrid(), units: c.indexUnits(), emails: c.indexEmails()}
 	for i := range in.Journal {
 		if done := &in.Journal[i]; done.Outcome == InDoubt || done.Outcome == "" {
 			u.notUndone(done, "it is in doubt; `ppms-syncd apply` settles it first")
@@ -58,6 +59,7 @@ func Undo(in UndoInput) Plan {
 type undoing struct {
 	*comparison
 	run    int64
+	ended  time.Time
 	grid   *grid
 	units  map[string]string
 	emails emailIndex
@@ -121,8 +123,8 @@ func (u *undoing) target(done *Change) (account int32, why string) {
 		why = "nobody in the directory is linked to the account any more, so that it is local"
 	case link != nil && KeyOf(link.Login) != key:
 		why = "the account is somebody else's by now"
-	case u.doubtful(u.linkedTo[key]):
-		why = "the account was gone or was changed altogether since, so that it may be another"
+	default:
+		why = u.since(u.linkedTo[key])
 	}
 	for _, h := range u.Memory.Holds {
 		if h.Key == key && h.Field == "" {
@@ -130,6 +132,17 @@ func (u *undoing) target(done *Change) (account int32, why string) {
 		}
 	}
 	return account, why
+}
+
+// since says why a linked account may be another than the run wrote, or was made staff's since.
+func (u *undoing) since(link *Link) string {
+	switch {
+	case u.doubtful(link):
+		return "the account was gone or was changed altogether since, so that it may be another"
+	case link.Origin != ByHand && link.Since.After(u.ended):
+		return "what the account had before it was linked, on " + day(link.Since) + ", counts as staff's"
+	}
+	return ""
 }
 
 // change adds the inverse of a change to an account.

@@ -122,7 +122,7 @@ func TestUndoGivesBackWhatWas(t *testing.T) {
 			journal[i].Outcome = Applied
 			created[journal[i].Login] = created[journal[i].Login] || journal[i].Kind == NewUser
 		}
-		undo := Undo(UndoInput{Now: w.Now, Run: 1, Journal: journal, Settings: w.Settings, PPMS: w.PPMS, Memory: w.Memory})
+		undo := Undo(UndoInput{Now: w.Now, Run: 1, Journal: journal, Ended: w.Now, Settings: w.Settings, PPMS: w.PPMS, Memory: w.Memory})
 		for i := range undo.Issues { // an e-mail may have gone to somebody else, and names cannot become empty
 			if kind := undo.Issues[i].Kind; kind != EmailTaken && kind != UnknownUnit && !strings.Contains(undo.Issues[i].Detail, "would refuse") {
 				t.Fatalf("%v", undo.Issues)
@@ -142,7 +142,7 @@ func TestUndoGivesBackWhatWas(t *testing.T) {
 				t.Fatalf("%s is still active", a.Login)
 			}
 		}
-		again := Undo(UndoInput{Now: w.Now, Run: 1, Journal: journal, Settings: w.Settings, PPMS: w.PPMS, Memory: w.Memory})
+		again := Undo(UndoInput{Now: w.Now, Run: 1, Journal: journal, Ended: w.Now, Settings: w.Settings, PPMS: w.PPMS, Memory: w.Memory})
 		if len(again.Changes) > 0 {
 			t.Fatalf("undone twice: %v", short(again))
 		}
