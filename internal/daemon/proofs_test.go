@@ -314,3 +314,52 @@ func TestRenamedAccountThatWasGoneIsNotReactivated(t *testing.T) {
 	w.put(lise)
 	w.apply().did().says(reconcile.InactiveByStaff, "not by us")
 }
+
+// Nor are the rights ours that it has.
+func TestRenamedAccountThatWasGoneKeepsItsRights(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.sim.DeleteUser("lise")
+	w.apply().issues("account-gone lise")
+	w.sim.PutUser(account("meitner", "Lise", "Meitner", "curielab"))
+	w.sim.SetRight("meitner", 21, "N")
+	w.set(uid("lise"), "uid", "meitner")
+	w.set(uid("lise"), "mail", "lise@example.org")
+	w.apply().exits(daemon.ExitOK).has("updateuser meitner email=lise@example.org")
+	w.put(group("em-users", uid("carl")))
+	w.apply().exits(daemon.ExitOK).did("setright carl 21 N")
+}
+
+// What staff do to somebody of whom nothing can be decided just then is theirs all the same.
+func TestStaffAreNoticedWhoeverItIsAbout(t *testing.T) {
+	t.Parallel()
+	t.Run("right", func(t *testing.T) {
+		t.Parallel()
+		w := settled(t)
+		w.set(uid("emmy"), "employeeType", "left")
+		w.sim.SetRight("emmy", 12, "N")
+		w.apply().exits(daemon.ExitOK).did()
+		w.sim.SetRight("emmy", 12, "A")
+		w.set(uid("emmy"), "employeeType")
+		w.put(group("imaging", uid("ada")))
+		w.apply().exits(daemon.ExitOK).did("setright emmy 13 D")
+	})
+	t.Run("state", func(t *testing.T) {
+		t.Parallel()
+		w := settled(t)
+		w.remove(uid("carl"))
+		for range 9 {
+			w.apply()
+			w.pass(24 * time.Hour)
+		}
+		w.staff("carl", func(u *ppmssim.User) { u.Active = true })
+		other := person("other", "Carl", "Other", "curielab")
+		other.Attrs["uid"] = []string{"carl"}
+		w.put(other)
+		w.apply().exits(daemon.ExitOK).did().issues("login-reused carl")
+		w.staff("carl", func(u *ppmssim.User) { u.Active = false })
+		w.remove(other.DN)
+		w.put(person("carl", "Charles", "Darwin", "darwinlab"))
+		w.apply().exits(daemon.ExitOK).did().issues("inactive-by-staff carl")
+	})
+}

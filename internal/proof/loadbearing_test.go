@@ -98,7 +98,7 @@ func supports() []support {
 		{"rule-suspended: a nested group lists nobody", rules, "range r.Empty {", "range guardOnly(r.Empty, ON) {", "TestCompute"},
 		{"rule-suspended: a nested group is hidden", rules, "range r.Unread {", "range guardOnly(r.Unread, ON) {", "TestCompute"},
 		{"policies", "reconcile/policy.go", "return !c.Removal()", "return !c.Removal() || !ON", "TestCompute"},
-		{"holds", "reconcile/holds.go", `if h, ok := holds[""]; ok {`, `if h, ok := holds[""]; ok && ON {`, "TestCompute"},
+		{"holds", "reconcile/holds.go", `h, ok := holds[""]`, "h, ok := holds[\"\"]\nok = ok && ON", "TestCompute"},
 
 		{"a page has one paging control", search, "n > 1 {", "n > 1 && ON {", "TestIncompleteReads"},
 		{"a server that knows the paging control answers with it", search, "slices.Contains(known, ldap.ControlTypePaging) {", "slices.Contains(known, ldap.ControlTypePaging) && ON {", "TestIncompleteReads"},

@@ -114,8 +114,6 @@ func (c *comparison) leave(link *Link, state State, detail, shown string) {
 	c.leavers[link.ID] = cause
 	login := c.PPMS.Accounts[account].Login
 	if ours, ok := c.deactivated[key]; ok {
-		ours.Overruled = true
-		c.deactivated[key] = ours
 		c.issue(ReactivatedByStaff, login, "%s in the directory; we deactivated the account on %s and somebody activated it again: left so; "+
 			"deactivate it in PPMS if that was no intent", state, day(ours.At))
 		return
@@ -146,15 +144,19 @@ func (l LeaverSettings) End(cause Cause) time.Time {
 	return cause.Since.Add(l.DisabledGrace)
 }
 
-// carryDeactivations keeps the memory of what we deactivated, under the accounts' present logins, for as long as it holds.
+// carryDeactivations keeps the memory of what we deactivated, under the accounts' present logins, for as long as it holds. What is active
+// somebody else has activated, whoever it is about.
 func (c *comparison) carryDeactivations() {
 	for key, ours := range c.Memory.Deactivated {
+		another := c.another(key)
 		if login, ok := c.moved[key]; ok {
 			key, ours.Login = KeyOf(login), login
 		}
-		if _, there := c.accounts[key]; there && c.another(key) {
+		account, there := c.accounts[key]
+		if there && another {
 			continue
 		}
+		ours.Overruled = ours.Overruled || there && c.PPMS.Accounts[account].Active
 		c.deactivated[key] = ours
 	}
 }

@@ -126,19 +126,25 @@ func (c *comparison) carryGrants(g *grid) *given {
 		if former[KeyOf(grant.Login)] || c.anotherGroup(grant.System) {
 			grant.WantedScope = ""
 		}
+		another := c.another(KeyOf(grant.Login))
 		if login, ok := c.moved[KeyOf(grant.Login)]; ok {
 			grant.Login = login
 		}
 		account, known := c.accounts[KeyOf(grant.Login)]
 		system, exists := g.index[grant.System]
-		if known && c.another(KeyOf(grant.Login)) {
+		if known && another {
 			continue
 		}
-		if known && exists && g.levels[system] != nil && grant.Level == Deactivated && g.levels[system][account] > Deactivated {
-			continue // staff gave it again: theirs now
+		exists = exists && known
+		if exists && g.levels[system] != nil {
+			have := g.levels[system][account]
+			if grant.Level == Deactivated && have > Deactivated {
+				continue // staff gave it again: theirs now
+			}
+			grant.noteStaff(have)
 		}
 		x.list = append(x.list, grant)
-		if known && exists {
+		if exists {
 			x.at[[2]int32{account, system}] = len(x.list) - 1
 			x.of[account] = append(x.of[account], len(x.list)-1)
 		}
@@ -174,7 +180,6 @@ func (c *comparison) grantTo(s *subject, g *grid, want *wishes, given *given) {
 		wanted := want.level[system]
 		if gave != nil {
 			gave.Unwanted, gave.WantedScope = nil, c.Settings.Scope
-			gave.noteStaff(have)
 			if gave.Level == Deactivated {
 				have = max(have, Deactivated)
 			}
@@ -225,7 +230,6 @@ func (c *comparison) revokeFrom(s *subject, g *grid, want *wishes, given *given)
 		if want.level[system] != None || levels == nil || grant.Level == Deactivated {
 			continue
 		}
-		grant.noteStaff(levels[s.account])
 		if c.frozen || g.covered[system] || c.leftRule(grant, system) {
 			continue
 		}
