@@ -330,6 +330,23 @@ func TestRenamedAccountThatWasGoneKeepsItsRights(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did("setright carl 21 N")
 }
 
+// What an undo holds is released by its run, however long ago that was.
+func TestReleaseOfARunOfLongAgo(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	w.undo(1)
+	w.apply(undoFile(w)).exits(daemon.ExitOK)
+	for range 3 {
+		w.pass(150 * 24 * time.Hour)
+		w.apply().exits(daemon.ExitOK).did()
+	}
+	w.text()
+	must(t, w.app.ReleaseRun(t.Context(), 1))
+	w.text()
+	w.apply().exits(daemon.ExitOK).did("updateuser ada active=true", "updateuser carl email=carl@example.org", "setright carl 12 A", "setright carl 13 A",
+		"setright emmy 12 A", "setright emmy 13 A", "setright lise 21 N")
+}
+
 // What staff do to somebody of whom nothing can be decided just then is theirs all the same.
 func TestStaffAreNoticedWhoeverItIsAbout(t *testing.T) {
 	t.Parallel()

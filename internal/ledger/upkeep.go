@@ -13,8 +13,8 @@ import (
 )
 
 // Prune forgets the history from before that time and says how many rows that were: journal, held plans, approvals,
-// interventions, and runs of which nothing else is left. Links, leavers, grants, deactivations and holds stay, and so does a
-// write of which nobody knows yet whether it happened.
+// interventions, and runs of which nothing else is left, not even a hold that is released by their number. Links, leavers, grants,
+// deactivations and holds stay, and so does a write of which nobody knows yet whether it happened.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) (removed int, err error) {
 	err = l.write(ctx, func(tx *sql.Tx) error {
 		for _, statement := range []string{
@@ -23,7 +23,8 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) (removed int, err 
 			`DELETE FROM approvals WHERE max(at, until) < ?`,
 			`DELETE FROM interventions WHERE at < ?`,
 			`DELETE FROM runs WHERE started < ? AND NOT EXISTS (SELECT 1 FROM journal WHERE run = runs.id)
-				AND NOT EXISTS (SELECT 1 FROM held_plans WHERE run = runs.id)`,
+				AND NOT EXISTS (SELECT 1 FROM held_plans WHERE run = runs.id)
+				AND NOT EXISTS (SELECT 1 FROM holds WHERE run IN (runs.id, runs.undoes))`,
 		} {
 			n, err := execute(ctx, tx, statement, millis(before))
 			if err != nil {
