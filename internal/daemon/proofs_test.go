@@ -57,6 +57,17 @@ func TestSwappedAccountIsNotForgotten(t *testing.T) {
 	}
 }
 
+// Likewise of an account that we made, before any run has read it.
+func TestSwappedAccountThatWasJustMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.apply().exits(daemon.ExitOK)
+	w.another("ada", "ada")
+	before := w.sim.Snapshot()
+	w.apply().issues("identity-mismatch ada")
+	w.unchanged(before)
+}
+
 // Somebody who gets the login of a leaver whose deactivation waits is not deactivated by the approval that was for the leaver.
 func TestApprovalOfALeaverIsNotForWhoGetsTheLogin(t *testing.T) {
 	t.Parallel()

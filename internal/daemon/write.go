@@ -198,6 +198,11 @@ func (p *pen) userOutcome(ctx context.Context, c *reconcile.Change, answer error
 	if err != nil {
 		return finding{outcome: reconcile.InDoubt, detail: "and it could not be read back: " + err.Error()}.after(answer)
 	}
+	if c.Kind == reconcile.NewUser && exists && !p.byHand { // so that the next run sees if it is another by then
+		if err := p.ledger.SaveAccounts(context.WithoutCancel(ctx), []ledger.AccountSeen{{Account: now.Account}}); err != nil {
+			p.broken = err
+		}
+	}
 	return userState(c, &now, exists).after(answer)
 }
 
