@@ -341,6 +341,22 @@ func TestRenamedAccountThatWasGoneKeepsItsRights(t *testing.T) {
 	w.apply().exits(daemon.ExitOK).did("setright carl 21 N")
 }
 
+// Who is held stays so if somebody says that another account is theirs.
+func TestHoldFollowsALink(t *testing.T) {
+	t.Parallel()
+	w := settled(t)
+	must(t, w.app.Hold(t.Context(), "emmy", "on leave"))
+	w.text()
+	w.set(uid("emmy"), "uid", "noether")
+	w.sim.PutUser(account("noether", "Emmy", "Noether", "curielab"))
+	must(t, w.app.Link(t.Context(), "noether", ""))
+	w.text()
+	w.apply().exits(daemon.ExitOK).did().says(reconcile.OnHold, "on leave; `ppms-syncd release noether`")
+	must(t, w.app.Release(t.Context(), "noether"))
+	w.text()
+	w.apply().exits(daemon.ExitOK).did("setright noether 12 A", "setright noether 13 A")
+}
+
 // What an undo holds is released by its run, however long ago that was.
 func TestReleaseOfARunOfLongAgo(t *testing.T) {
 	t.Parallel()

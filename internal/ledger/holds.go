@@ -94,6 +94,13 @@ func moveHolds(ctx context.Context, tx *sql.Tx, moved map[reconcile.Key]reconcil
 	return nil
 }
 
+// copyHolds holds the other account of a person as well.
+func copyHolds(ctx context.Context, tx *sql.Tx, from, to reconcile.Key) error {
+	_, err := execute(ctx, tx, `INSERT OR IGNORE INTO holds (key, field, reason, run, at) SELECT ?, field, reason, run, at FROM holds WHERE key = ?`,
+		string(to), string(from))
+	return err
+}
+
 // holdUndone keeps later runs from doing again what a run has undone: that field or right is held until somebody releases
 // it. To undo an undo ends that hold instead, as it ends all else that the undo did.
 func holdUndone(ctx context.Context, tx *sql.Tx, run int64, c *reconcile.Change, at time.Time) error {

@@ -12,7 +12,7 @@ import (
 // Link ties an account to an entry because somebody says so. It replaces the link that the entry or the account had. An
 // account that loses its link thereby becomes local as by [Ledger.Unlink]; of the one that is linked, rights and a deactivation
 // of ours remain ours. What counts towards a removal starts anew, and approvals end. The link's Origin becomes
-// [reconcile.ByHand], its EnabledScope "".
+// [reconcile.ByHand], its EnabledScope "". What is held of the person is held of the account, too, that is linked.
 func (l *Ledger) Link(ctx context.Context, link reconcile.Link, actor Actor, at time.Time) error {
 	key := reconcile.KeyOf(link.Login)
 	if link.ID == "" || key == "" {
@@ -28,6 +28,11 @@ func (l *Ledger) Link(ctx context.Context, link reconcile.Link, actor Actor, at 
 		for _, r := range replaced {
 			if err := cut(ctx, tx, r, reconcile.Key(r.account) == key, actor, at); err != nil {
 				return err
+			}
+			if r.id == link.ID {
+				if err := copyHolds(ctx, tx, reconcile.Key(r.account), key); err != nil {
+					return err
+				}
 			}
 		}
 		if err := intervene(ctx, tx, intervention{verb: "link", key: key, person: link.ID, detail: link.DN}, actor, at); err != nil {
