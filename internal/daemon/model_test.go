@@ -88,7 +88,11 @@ func bubble(t *testing.T, do func(*testing.T)) {
 		defer func() { said = recover() }()
 		do(t)
 	})
-	if said != nil {
+	switch fmt.Sprintf("%T", said) {
+	case "<nil>":
+	case "rapid.invalidData": // not on the line of the faults: what comes from one line is one fault to rapid, which looks for its shortest walk
+		panic(said)
+	default:
 		panic(said)
 	}
 }

@@ -44,7 +44,7 @@ func Check(c Case) []string {
 	}
 	for i := range c.Journal {
 		e := &c.Journal[i]
-		if e.Outcome != reconcile.Stale {
+		if e.Outcome != reconcile.Stale && e.Outcome != reconcile.NotSent { // of which nothing may arrive
 			k.intents[Line(&e.Change)] = append(k.intents[Line(&e.Change)], e)
 		}
 		if e.Change.Kind == reconcile.NewUser {
@@ -117,25 +117,29 @@ func (k *check) level(e *ppmssim.Effect, intent *ledger.Entry, before string) {
 	}
 }
 
-// intent finds the journal's entry for a write: each intent allows one request, sent after it was on disk.
+// intent finds the journal's entry for a write: each intent allows one request, sent after it was on disk. It is the last one before the
+// write. Of the earlier ones nothing arrived, such as when the power was cut, and nothing may arrive any more.
 func (k *check) intent(e *ppmssim.Effect) *ledger.Entry {
 	line := EffectLine(e)
-	if len(k.intents[line]) == 0 {
+	all := k.intents[line]
+	if len(all) == 0 {
 		k.say(e, "no intent was journalled for it, or it was sent twice")
 		return nil
 	}
-	entry := k.intents[line][0]
-	k.intents[line] = k.intents[line][1:]
-	switch {
-	case entry.At.After(e.Time):
-		k.say(e, "its intent was journalled at %s, after it", entry.At.Format(time.StampMilli))
-	case entry.Outcome == reconcile.NotSent:
-		k.intents[line] = slices.Clone(k.intents[line])
-		return k.intent(e) // that one was not; then another must have been
-	case entry.Outcome == reconcile.Refused && e.Changed:
+	if all[0].At.After(e.Time) {
+		k.say(e, "its intent was journalled at %s, after it", all[0].At.Format(time.StampMilli))
+		k.intents[line] = all[1:]
+		return all[0]
+	}
+	n := 1
+	for n < len(all) && !all[n].At.After(e.Time) {
+		n++
+	}
+	k.intents[line] = all[n:]
+	if all[n-1].Outcome == reconcile.Refused && e.Changed {
 		k.say(e, "the journal says that it was refused")
 	}
-	return entry
+	return all[n-1]
 }
 
 func startsFrom(c *reconcile.Change, before string) bool {

@@ -55,6 +55,25 @@ func TestNothingBroken(t *testing.T) {
 	}
 }
 
+// TestAnIntentOfWhichNothingArrived does not stand for a later write of the same: the power was cut, then PPMS refused it, then it was done.
+func TestAnIntentOfWhichNothingArrived(t *testing.T) {
+	c := good()
+	lost, refused := c.Journal[1], c.Journal[1]
+	lost.At, lost.Outcome = t0.Add(-2*time.Minute), reconcile.NotApplied
+	refused.At, refused.Outcome = t0.Add(-time.Minute), reconcile.Refused
+	c.Journal = append([]ledger.Entry{lost, refused}, c.Journal...)
+	no := c.Effects[1]
+	no.Seq, no.Time, no.Changed, no.Changes = 0, t0.Add(-time.Minute), false, nil
+	c.Effects = append([]ppmssim.Effect{no}, c.Effects...)
+	if broken := Check(c); len(broken) > 0 {
+		t.Error(broken)
+	}
+	c.Effects = append(c.Effects, c.Effects[2])
+	if broken := Check(c); len(broken) != 1 || !strings.Contains(broken[0], "sent twice") {
+		t.Errorf("one intent was of no use, and its write came with the next: %q", broken)
+	}
+}
+
 // Each promise, broken once: a checker that finds nothing proves nothing.
 func TestBroken(t *testing.T) {
 	for name, c := range map[string]struct {
