@@ -33,9 +33,9 @@ var full = flag.Bool("full", false, "walk the model for long (see make reliabili
 // both sides into step. A walk is repeated with -rapid.seed.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	walks := "4"
+	walks := "12"
 	if *full {
-		walks = "120"
+		walks = "600"
 	}
 	must(t, flag.Set("rapid.checks", walks))
 	seed := flag.Lookup("rapid.seed").Value.String()
