@@ -24,8 +24,8 @@ func (a *App) choices(ctx context.Context, list func(l Ledger) ([]string, error)
 // Logins are the accounts that the ledger knows.
 func (a *App) Logins(ctx context.Context) []string {
 	return a.choices(ctx, func(l Ledger) ([]string, error) {
-		logins, _, err := knownLogins(ctx, l)
-		return alphabetical(logins), err
+		accounts, links, err := knownAccounts(ctx, l)
+		return alphabetical(loginsKnown(accounts, links)), err
 	})
 }
 

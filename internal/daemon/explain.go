@@ -83,9 +83,7 @@ func (r *run) recallOne(ctx context.Context, x *explanation) (err error) {
 	if r.ledger == nil {
 		return nil
 	}
-	if x.login, _, err = accountOf(ctx, r.ledger, x.login); err != nil {
-		return err
-	}
+	x.login, _ = accountAmong(r.known, r.memory.Links, x.login)
 	if x.seen, _, err = r.ledger.View(ctx); err != nil {
 		return err
 	}

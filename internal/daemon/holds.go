@@ -38,32 +38,42 @@ func (a *App) Hold(ctx context.Context, login, reason string) error {
 
 // accountOf is the login of a person's account, whose entry may have another one, and whether the ledger knows it.
 func accountOf(ctx context.Context, l Ledger, login string) (account string, known bool, err error) {
-	logins, links, err := knownLogins(ctx, l)
-	if _, listed := spelling(logins, login); listed {
-		return login, true, err
+	accounts, links, err := knownAccounts(ctx, l)
+	account, known = accountAmong(accounts, links, login)
+	return account, known, err
+}
+
+// accountAmong is accountOf, where the ledger was read already.
+func accountAmong(accounts []ledger.AccountSeen, links []reconcile.Link, login string) (account string, known bool) {
+	if _, listed := spelling(loginsKnown(accounts, links), login); listed {
+		return login, true
 	}
 	for i := range links {
 		if links[i].Key == reconcile.KeyOf(login) {
-			return links[i].Login, true, err
+			return links[i].Login, true
 		}
 	}
-	return login, false, err
+	return login, false
 }
 
-// knownLogins are those of all accounts that the ledger has seen or linked.
-func knownLogins(ctx context.Context, l Ledger) (logins []string, links []reconcile.Link, err error) {
+// knownAccounts are those that the ledger has seen or linked.
+func knownAccounts(ctx context.Context, l Ledger) ([]ledger.AccountSeen, []reconcile.Link, error) {
 	accounts, err := l.Accounts(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	memory, err := l.Memory(ctx, time.Time{})
+	return accounts, memory.Links, err
+}
+
+func loginsKnown(accounts []ledger.AccountSeen, links []reconcile.Link) (logins []string) {
 	for i := range accounts {
 		logins = append(logins, accounts[i].Login)
 	}
-	for i := range memory.Links {
-		logins = append(logins, memory.Links[i].Login)
+	for i := range links {
+		logins = append(logins, links[i].Login)
 	}
-	return logins, memory.Links, err
+	return logins
 }
 
 // Release ends all holds on one person.
